@@ -1,0 +1,417 @@
+"""A catalogue: opened, created, read. `db.writer` changes it, `db.segment_index` searches it."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from db import engine as database
+from db.errors import CatalogueError, UnknownName
+from db.lock import WriterLock
+from db.opening import open_database
+from db.records import (
+    CollectionInfo,
+    Description,
+    EncoderInfo,
+    Failure,
+    FileInfo,
+    FileState,
+    KnownFile,
+    RecordingInfo,
+    Technical,
+)
+from db.schema import (
+    CollectionRow,
+    DescriptorsRow,
+    EmbeddingRow,
+    EncoderRow,
+    FailureRow,
+    FileRow,
+    IndexFileRow,
+    RecordingRow,
+)
+
+_SLICE = 500  # ids in one IN clause; every database takes this many
+
+
+class Catalogue:
+    """Recordings, what is known of them, and the vectors that find them.
+
+    Many processes may read one catalogue while one writes to it; a reader sees what was committed.
+
+    Attributes
+    ----------
+    location : str
+        The folder or URL by which it was opened.
+    folder : Path
+        Where index files and the writer's lock are.
+    """
+
+    def __init__(self, location: str, engine: Engine, folder: Path) -> None:
+        self.location = location
+        self.folder = folder
+        self._engine = engine
+
+    @classmethod
+    def open(cls, location: str | Path, *, create: bool = False) -> Self:
+        """Open a catalogue.
+
+        Parameters
+        ----------
+        location
+            A folder, or a SQLAlchemy URL.
+        create
+            Make the catalogue if there is none, and bring an older one to the newest format.
+
+        Raises
+        ------
+        CatalogueMissing
+            If there is none and `create` is False.
+        CatalogueVersionError
+            If its format is newer than this Echoic, or older and `create` is False.
+        CatalogueLocked
+            If it must be made or upgraded while another process writes to it.
+        CatalogueError
+            If it is damaged or cannot be reached.
+        """
+        location = str(location)
+        return cls(location, *open_database(location, create=create))
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def index_folder(self) -> Path:
+        """Where the index files are; all of them can be rebuilt from the database."""
+        return self.folder / "index"
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Give one consistent view of the database; for use inside ``db`` only."""
+        with Session(self._engine) as session:
+            yield session
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Give a session whose changes are committed together, or not at all; for ``db`` only.
+
+        Raises
+        ------
+        CatalogueError
+            If the database cannot take the changes: the disk is full, the server is gone.
+        """
+        try:
+            with Session(self._engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except OperationalError as error:
+            raise CatalogueError(
+                f"the catalogue {self.location} cannot be written to ({error.orig}); "
+                "what was committed before is safe"
+            ) from error
+
+    def lock(self) -> WriterLock:
+        """Return the lock that a writer of this catalogue must hold."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return WriterLock(self.folder)
+
+    # -- collections and files -------------------------------------------------------------
+
+    def collections(self) -> list[CollectionInfo]:
+        """Return all collections by name."""
+        with self.session() as session:
+            rows = session.scalars(select(CollectionRow).order_by(CollectionRow.name))
+            return [collection_info(row) for row in rows]
+
+    def collection(self, name: str) -> CollectionInfo:
+        """Return a collection.
+
+        Raises
+        ------
+        UnknownName
+            If there is none of this name; the message lists those there are.
+        """
+        collections = {collection.name: collection for collection in self.collections()}
+        if name not in collections:
+            known = ", ".join(collections) or "none yet"
+            raise UnknownName(f"there is no collection {name!r} in the catalogue (known: {known})")
+        return collections[name]
+
+    def known_files(self, collection_id: int) -> dict[str, KnownFile]:
+        """Return all files of a collection by path, as far as a scan must know them."""
+        query = (
+            select(FileRow, RecordingRow.content_hash)
+            .join(RecordingRow, RecordingRow.id == FileRow.recording_id)
+            .where(FileRow.collection_id == collection_id)
+        )
+        with self.session() as session:
+            return {
+                row.path: KnownFile(
+                    row.id,
+                    row.path,
+                    row.recording_id,
+                    content_hash,
+                    FileState(row.size_bytes, row.mtime_ns),
+                    row.missing_since is not None,
+                    row.sidecar_digest,
+                    row.embedded,
+                )
+                for row, content_hash in session.execute(query)
+            }
+
+    def failures(self, collection_id: int | None = None) -> list[Failure]:
+        """Return the files that could not be indexed, by collection and path."""
+        query = select(FailureRow).order_by(FailureRow.collection_id, FailureRow.path)
+        if collection_id is not None:
+            query = query.where(FailureRow.collection_id == collection_id)
+        with self.session() as session:
+            return [
+                Failure(
+                    row.collection_id,
+                    row.path,
+                    row.stage,
+                    row.reason,
+                    None
+                    if row.size_bytes is None or row.mtime_ns is None
+                    else FileState(row.size_bytes, row.mtime_ns),
+                    row.attempts,
+                    row.failed_at,
+                )
+                for row in session.scalars(query)
+            ]
+
+    # -- what has been analysed ------------------------------------------------------------
+
+    def recordings_with_vectors(self, encoder: str) -> set[int]:
+        """Return the ids of all recordings that an encoder has embedded."""
+        query = select(EmbeddingRow.recording_id).join(EncoderRow).where(EncoderRow.name == encoder)
+        with self.session() as session:
+            return set(session.scalars(query))
+
+    def recordings_with_descriptors(self, scheme: str) -> set[int]:
+        """Return the ids of all recordings that were described by a scheme."""
+        query = select(DescriptorsRow.recording_id).where(DescriptorsRow.scheme == scheme)
+        with self.session() as session:
+            return set(session.scalars(query))
+
+    def hashes_of_size(self, size_bytes: int) -> dict[str, int]:
+        """Return content hash and id of all recordings of one size: those a file may equal."""
+        query = select(RecordingRow.content_hash, RecordingRow.id).where(
+            RecordingRow.size_bytes == size_bytes
+        )
+        with self.session() as session:
+            return {row.content_hash: row.id for row in session.execute(query)}
+
+    def with_hash(self, content_hash: str) -> int | None:
+        """Return the id of the recording with this content; None if there is none."""
+        query = select(RecordingRow.id).where(RecordingRow.content_hash == content_hash)
+        with self.session() as session:
+            return session.scalar(query)
+
+    def encoders(self) -> list[EncoderInfo]:
+        """Return the encoders whose vectors are here, oldest first."""
+        with self.session() as session:
+            return [
+                encoder_info(row)
+                for row in session.scalars(select(EncoderRow).order_by(EncoderRow.id))
+            ]
+
+    def index_file_names(self) -> frozenset[str]:
+        """Return the names of the index files that are in force."""
+        with self.session() as session:
+            return frozenset(session.scalars(select(IndexFileRow.name)))
+
+    def vectors(self, recording_id: int, encoder: str) -> NDArray[np.float16]:
+        """Return the vectors of one recording.
+
+        Returns
+        -------
+        ndarray, shape (n_segments, dim), float16
+
+        Raises
+        ------
+        UnknownName
+            If this encoder has not embedded this recording.
+        """
+        query = (
+            select(EmbeddingRow.vectors, EncoderRow.dim)
+            .join(EncoderRow)
+            .where(EmbeddingRow.recording_id == recording_id, EncoderRow.name == encoder)
+        )
+        with self.session() as session:
+            row = session.execute(query).one_or_none()
+        if row is None:
+            raise UnknownName(f"recording {recording_id} has no vectors by {encoder}")
+        return vectors_from_blob(row.vectors, row.dim)
+
+    # -- reading recordings ----------------------------------------------------------------
+
+    def recording(self, recording_id: int) -> RecordingInfo:
+        """Return one recording with all its files.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such recording.
+        """
+        found = self.recordings([recording_id])
+        if recording_id not in found:
+            raise UnknownName(f"there is no recording {recording_id} in the catalogue")
+        return found[recording_id]
+
+    def recordings(self, recording_ids: Iterable[int]) -> dict[int, RecordingInfo]:
+        """Return recordings by id; ids that are not there are left out."""
+        wanted = sorted(set(recording_ids))
+        found: dict[int, RecordingInfo] = {}
+        with self.session() as session:
+            for start in range(0, len(wanted), _SLICE):
+                found |= _load_recordings(session, wanted[start : start + _SLICE])
+        return found
+
+    def find_files(self, path: str) -> list[int]:
+        """Return the recordings that lie under an absolute or relative path, exactly or at its end.
+
+        ``dog.wav`` finds ``animals/dog.wav`` as well.
+        """
+        query = (
+            select(FileRow.recording_id, FileRow.path, CollectionRow.root)
+            .join(CollectionRow)
+            .where(FileRow.path.endswith(path.rsplit("/", 1)[-1], autoescape=True))
+        )
+        wanted = f"/{path.lstrip('/')}"
+        with self.session() as session:
+            matches = {
+                id_
+                for id_, relative, root in session.execute(query)
+                if f"{root}/{relative}".endswith(wanted)
+            }
+        return sorted(matches)
+
+    def search_descriptions(self, words: str, limit: int) -> list[tuple[int, float]]:
+        """Find recordings by what their names, tags and manifests say.
+
+        Returns
+        -------
+        list of (recording_id, score)
+            Best first, each recording once. Scores compare only within one answer.
+        """
+        with self.session() as session:
+            # A recording may lie under many paths: ask for more files than recordings.
+            files = database.search_full_text(session.connection(), words, limit * 4)
+            query = select(FileRow.id, FileRow.recording_id)
+            of_file: dict[int, int] = {}
+            for start in range(0, len(files), _SLICE):
+                ids = [file_id for file_id, _ in files[start : start + _SLICE]]
+                of_file |= {
+                    row.id: row.recording_id
+                    for row in session.execute(query.where(FileRow.id.in_(ids)))
+                }
+        best: dict[int, float] = {}
+        for file_id, score in files:
+            if file_id in of_file:
+                best.setdefault(of_file[file_id], score)
+        return list(best.items())[:limit]
+
+
+def collection_info(row: CollectionRow) -> CollectionInfo:
+    """Return a collection from its row; for use inside ``db`` only."""
+    return CollectionInfo(row.id, row.name, row.root, row.manifest)
+
+
+def encoder_info(row: EncoderRow) -> EncoderInfo:
+    """Return the geometry of an encoder from its row; for use inside ``db`` only."""
+    return EncoderInfo(row.name, row.dim, row.sample_rate, row.window_s, row.hop_s)
+
+
+def vectors_from_blob(blob: bytes, dim: int) -> NDArray[np.float16]:
+    """Return the vectors in a BLOB of ``embeddings``, shape (n_segments, dim), little-endian."""
+    return np.frombuffer(blob, dtype="<f2").reshape(-1, dim)
+
+
+def _load_recordings(session: Session, ids: list[int]) -> dict[int, RecordingInfo]:
+    files: dict[int, list[FileInfo]] = {}
+    query = (
+        select(FileRow, CollectionRow.name, CollectionRow.root)
+        .join(CollectionRow)
+        .where(FileRow.recording_id.in_(ids))
+        .order_by(FileRow.missing_since.is_not(None), FileRow.id)
+    )
+    for row, collection, root in session.execute(query):
+        files.setdefault(row.recording_id, []).append(_file_info(row, collection, root))
+    described = {
+        row.recording_id: _descriptor_values(row)
+        for row in session.scalars(
+            select(DescriptorsRow).where(DescriptorsRow.recording_id.in_(ids))
+        )
+    }
+    segments: dict[int, dict[str, int]] = {}
+    counts = (
+        select(EmbeddingRow.recording_id, EncoderRow.name, EmbeddingRow.n_segments)
+        .join(EncoderRow)
+        .where(EmbeddingRow.recording_id.in_(ids))
+    )
+    for recording_id, encoder, count in session.execute(counts):
+        segments.setdefault(recording_id, {})[encoder] = count
+    return {
+        row.id: RecordingInfo(
+            row.id,
+            row.content_hash,
+            row.size_bytes,
+            _technical(row),
+            row.indexed_at,
+            tuple(files.get(row.id, ())),
+            described.get(row.id),
+            segments.get(row.id, {}),
+        )
+        for row in session.scalars(select(RecordingRow).where(RecordingRow.id.in_(ids)))
+    }
+
+
+def _file_info(row: FileRow, collection: str, root: str) -> FileInfo:
+    description = Description(
+        row.title,
+        row.description,
+        row.creator,
+        row.licence,
+        row.recorded_at,
+        row.category,
+        row.subcategory,
+        tuple(row.tags),
+        row.extra,
+    )
+    return FileInfo(row.id, collection, root, row.path, row.missing_since, description)
+
+
+def _technical(row: RecordingRow) -> Technical:
+    return Technical(
+        row.duration_s,
+        row.sample_rate,
+        row.channels,
+        row.format,
+        row.codec,
+        row.bit_depth,
+        tuple(row.warnings),
+    )
+
+
+def _descriptor_values(row: DescriptorsRow) -> dict[str, object]:
+    columns = (column.key for column in DescriptorsRow.__table__.columns)
+    return {key: getattr(row, key) for key in columns if key not in ("recording_id", "scheme")}

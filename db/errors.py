@@ -1,0 +1,36 @@
+"""The root of all errors that Echoic raises on purpose, and those of the catalogue.
+
+Only ``ui`` turns them into sentences for people; everything else lets them pass.
+"""
+
+
+class EchoicError(Exception):
+    """Something a user can do something about. The message says what to do next."""
+
+
+class CatalogueError(EchoicError):
+    """The catalogue cannot be opened, read or written."""
+
+
+class CatalogueMissing(CatalogueError):
+    """There is no catalogue at this place."""
+
+
+class CatalogueVersionError(CatalogueError):
+    """The catalogue was written by a newer Echoic, or by one too old to read as it is."""
+
+
+class CatalogueLocked(CatalogueError):
+    """Another process is writing to this catalogue."""
+
+
+class UnknownName(CatalogueError):
+    """No collection, recording or encoder has this name in the catalogue."""
+
+
+class EncoderMismatch(CatalogueError):
+    """Vectors of two encoders would be compared; the message names both."""
+
+
+class VectorIndexError(CatalogueError):
+    """A vector index was given what it cannot take, or its file is missing or damaged."""

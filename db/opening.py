@@ -1,0 +1,140 @@
+"""Find the database of a catalogue, make it if asked to, and check its format."""
+
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Engine, insert, inspect, select, text
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+
+from db.engine import make_engine, sqlite_url
+from db.errors import CatalogueError, CatalogueMissing, CatalogueVersionError
+from db.location import index_folder
+from db.lock import WriterLock
+from db.schema import REVISION, CatalogueInfo
+
+FORMAT = "1"
+DATABASE_NAME = "catalogue.sqlite"
+_OWN_NAMES = frozenset(
+    {
+        DATABASE_NAME,
+        f"{DATABASE_NAME}-wal",
+        f"{DATABASE_NAME}-shm",
+        "writer.lock",
+        "writer.json",
+        "index",
+    }
+)
+
+
+def open_database(location: str, *, create: bool) -> tuple[Engine, Path]:
+    """Connect to a catalogue's database; return it and the folder for index files and lock.
+
+    Errors are those of `db.catalogue.Catalogue.open`.
+    """
+    if "://" in location:
+        folder, engine = None, _connect_to_url(location)
+    else:
+        folder = Path(location).expanduser().absolute()
+        engine = _connect_to_folder(folder, create=create)
+    try:
+        _bring_to_format(engine, location, folder, create=create)
+        query = select(CatalogueInfo.value).where(CatalogueInfo.key == "uuid")
+        with engine.connect() as connection:
+            identity = connection.execute(query).scalar_one()
+    except DatabaseError as error:
+        engine.dispose()
+        raise CatalogueError(
+            f"the catalogue {location} cannot be read ({error.orig}): "
+            "if it is damaged, restore it from a backup or index the archive anew"
+        ) from error
+    except CatalogueError:
+        engine.dispose()
+        raise
+    return engine, folder or index_folder(identity)
+
+
+def _connect_to_url(url: str) -> Engine:
+    try:
+        return make_engine(url)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise CatalogueError(f"{url!r} is not the URL of a database: {error}") from error
+    except ModuleNotFoundError as error:
+        raise CatalogueError(
+            f"the driver {error.name!r} for {url!r} is not installed: "
+            "for PostgreSQL, install echoic[postgres]"
+        ) from error
+
+
+def _connect_to_folder(folder: Path, *, create: bool) -> Engine:
+    if folder.is_file():
+        raise CatalogueError(f"{folder} is a file: a catalogue is a folder")
+    if not (folder / DATABASE_NAME).exists():
+        if not create:
+            raise _missing(str(folder))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            foreign = sorted(entry.name for entry in folder.iterdir())
+        except OSError as error:
+            raise CatalogueError(
+                f"cannot make a catalogue in {folder}: {error.strerror}"
+            ) from error
+        foreign = [name for name in foreign if name not in _OWN_NAMES]
+        if foreign:
+            raise CatalogueError(
+                f"{folder} holds other things ({foreign[0]}, ...): "
+                "give the catalogue a new or an empty folder"
+            )
+    return make_engine(sqlite_url(folder / DATABASE_NAME))
+
+
+def _missing(location: str) -> CatalogueMissing:
+    return CatalogueMissing(f"there is no catalogue at {location}: `echoic index FOLDER` makes one")
+
+
+def _revision(engine: Engine) -> str | None:
+    # Alembic would tell, but importing it costs every search a quarter of a second.
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _bring_to_format(engine: Engine, location: str, folder: Path | None, *, create: bool) -> None:
+    revision = _revision(engine)
+    if revision == REVISION:
+        return
+    if revision is None and not create:
+        raise _missing(location)
+
+    from db import migrate
+
+    if revision is not None and not migrate.is_known(revision):
+        raise CatalogueVersionError(
+            f"the catalogue {location} was written by a newer Echoic "
+            f"(tables {revision}, this one knows {REVISION}): upgrade Echoic"
+        )
+    if not create:
+        raise CatalogueVersionError(
+            f"the catalogue {location} has an older format (tables {revision}, now {REVISION}): "
+            "the next `echoic index` upgrades it"
+        )
+    # On a server the database itself serialises the creation: it is one transaction.
+    lock = WriterLock(folder) if folder else None
+    if lock:
+        lock.acquire()
+    try:
+        revision = _revision(engine)  # another process may have made it in the meantime
+        with engine.begin() as connection:
+            migrate.upgrade(connection)
+            if revision is None:
+                facts = {
+                    "format": FORMAT,
+                    "uuid": str(uuid.uuid4()),
+                    "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                }
+                rows = [{"key": key, "value": value} for key, value in facts.items()]
+                connection.execute(insert(CatalogueInfo), rows)
+    finally:
+        if lock:
+            lock.release()

@@ -1,0 +1,240 @@
+"""The tables of a catalogue.
+
+A *recording* is a content, known by its hash; a *file* is a place where that content was found.
+What a path tells (its name, its tags, a manifest's row) belongs to the file, what the samples tell
+(vectors, fingerprints, descriptors) to the recording, so that one content under two paths is
+analysed and stored once. ``docs/format.md`` describes every table and column.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+REVISION = "0001"
+"""The migration that these tables are the result of; stands in every database."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time, stored and returned in UTC on every database."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        # SQLite forgets the zone; what was written was UTC.
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Declarative base; constraint names are fixed so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  (SQLAlchemy reads it as a class attribute)
+        datetime: UtcDateTime(),
+        dict[str, Any]: JSON(),
+        list[str]: JSON(),
+        list[float]: JSON(),
+        str: Text(),
+    }
+
+
+class CatalogueInfo(Base):
+    """One row a fact about the catalogue itself: ``format``, ``uuid``, ``created_at``."""
+
+    __tablename__ = "catalogue_info"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str]
+
+
+class CollectionRow(Base):
+    """A folder of recordings. Paths of files are relative to its root."""
+
+    __tablename__ = "collections"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    root: Mapped[str]
+    manifest: Mapped[str | None]
+    created_at: Mapped[datetime]
+
+
+class RecordingRow(Base):
+    """One content: what its bytes and samples say, wherever it lies."""
+
+    __tablename__ = "recordings"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    content_hash: Mapped[str] = mapped_column(String(80), unique=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger, index=True)
+    duration_s: Mapped[float]
+    sample_rate: Mapped[int]
+    channels: Mapped[int]
+    format: Mapped[str]
+    codec: Mapped[str]
+    bit_depth: Mapped[int | None]
+    warnings: Mapped[list[str]]
+    indexed_at: Mapped[datetime]
+
+
+class FileRow(Base):
+    """A place where a recording was found, and what that place says about it."""
+
+    __tablename__ = "files"
+    __table_args__ = (
+        UniqueConstraint("collection_id", "path"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    path: Mapped[str]
+    recording_id: Mapped[int] = mapped_column(ForeignKey("recordings.id"), index=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    missing_since: Mapped[datetime | None]
+    first_seen_at: Mapped[datetime]
+    title: Mapped[str]
+    description: Mapped[str]
+    creator: Mapped[str]
+    licence: Mapped[str]
+    recorded_at: Mapped[str] = mapped_column(String(32), index=True)
+    category: Mapped[str] = mapped_column(index=True)
+    subcategory: Mapped[str]
+    tags: Mapped[list[str]]
+    extra: Mapped[dict[str, Any]]
+    embedded: Mapped[dict[str, Any]]
+    sidecar_digest: Mapped[str | None]
+
+
+class EncoderRow(Base):
+    """An encoder whose vectors this catalogue holds, and the numbering of its segments."""
+
+    __tablename__ = "encoders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    dim: Mapped[int]
+    sample_rate: Mapped[int]
+    window_s: Mapped[float]
+    hop_s: Mapped[float]
+    next_segment: Mapped[int] = mapped_column(BigInteger, default=0)
+    n_removals: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class EmbeddingRow(Base):
+    """All vectors of one recording by one encoder: ``float16 (n_segments, dim)``, little-endian."""
+
+    __tablename__ = "embeddings"
+    __table_args__ = (UniqueConstraint("encoder_id", "first_segment"),)
+
+    recording_id: Mapped[int] = mapped_column(
+        ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True
+    )
+    encoder_id: Mapped[int] = mapped_column(
+        ForeignKey("encoders.id", ondelete="CASCADE"), primary_key=True
+    )
+    first_segment: Mapped[int] = mapped_column(BigInteger)
+    n_segments: Mapped[int]
+    checksum: Mapped[int] = mapped_column(BigInteger)
+    vectors: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+
+
+class FingerprintRow(Base):
+    """The fingerprint of one recording by one scheme: its hashes and their times."""
+
+    __tablename__ = "fingerprints"
+
+    recording_id: Mapped[int] = mapped_column(
+        ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True
+    )
+    scheme: Mapped[str] = mapped_column(String(64), primary_key=True)
+    n_hashes: Mapped[int]
+    hashes: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+
+
+class DescriptorsRow(Base):
+    """What the samples of a recording measure: level, spectrum, rhythm, key."""
+
+    __tablename__ = "descriptors"
+
+    recording_id: Mapped[int] = mapped_column(
+        ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True
+    )
+    scheme: Mapped[str] = mapped_column(String(64))
+    loudness_lufs: Mapped[float | None]
+    peak_dbfs: Mapped[float | None]
+    silence_share: Mapped[float | None]
+    spectral_centroid_hz: Mapped[float | None]
+    spectral_bandwidth_hz: Mapped[float | None]
+    spectral_rolloff_hz: Mapped[float | None]
+    spectral_flatness: Mapped[float | None]
+    zero_crossing_rate: Mapped[float | None]
+    onset_rate_hz: Mapped[float | None]
+    tempo_bpm: Mapped[float | None]
+    tempo_confidence: Mapped[float | None]
+    key: Mapped[str | None] = mapped_column(String(8))
+    key_confidence: Mapped[float | None]
+    mfcc_mean: Mapped[list[float] | None]
+
+
+class FailureRow(Base):
+    """A file that could not be indexed: where it stopped, why, and when."""
+
+    __tablename__ = "failures"
+    __table_args__ = (UniqueConstraint("collection_id", "path"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    path: Mapped[str]
+    stage: Mapped[str] = mapped_column(String(32))
+    reason: Mapped[str]
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int | None] = mapped_column(BigInteger)
+    attempts: Mapped[int]
+    failed_at: Mapped[datetime]
+
+
+class IndexFileRow(Base):
+    """The index file that is in force for an encoder, and the state of SQL that it covers."""
+
+    __tablename__ = "index_files"
+
+    encoder_id: Mapped[int] = mapped_column(
+        ForeignKey("encoders.id", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[str]
+    generation: Mapped[int]
+    n_vectors: Mapped[int] = mapped_column(BigInteger)
+    checksum: Mapped[str]
+    next_segment: Mapped[int] = mapped_column(BigInteger)
+    n_removals: Mapped[int] = mapped_column(BigInteger)
+    written_at: Mapped[datetime]

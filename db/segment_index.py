@@ -1,0 +1,254 @@
+"""The vectors of one encoder, ready to be searched and always in step with SQL.
+
+SQL is the truth, the index file a cache of it: whatever the file lacks is added from SQL when it
+is opened, whatever it holds too much is removed, and a file that is missing or damaged is rebuilt
+in memory. A reader never writes; the writer saves a new generation of the file after a run.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db.catalogue import Catalogue, encoder_info, vectors_from_blob
+from db.errors import UnknownName, VectorIndexError
+from db.faiss_index import FaissIndex
+from db.records import EncoderInfo
+from db.schema import EmbeddingRow, EncoderRow, IndexFileRow
+from db.storing import now
+from db.vectors import pack_ranges
+from db.writer import CatalogueWriter
+
+_BLOBS_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """How far an encoder's vectors have come; grows with every commit that touches them."""
+
+    next_segment: int
+    n_removals: int
+
+
+class SegmentIndex:
+    """Finds segments by their vectors, and knows which recordings they belong to.
+
+    Attributes
+    ----------
+    encoder : EncoderInfo
+    notes : list of str
+        What was wrong with the index file, in words; empty when nothing was.
+    """
+
+    def __init__(self, catalogue: Catalogue, encoder_id: int, encoder: EncoderInfo) -> None:
+        self.encoder = encoder
+        self.notes: list[str] = []
+        self._catalogue = catalogue
+        self._encoder_id = encoder_id
+        self._index = FaissIndex(encoder.dim)
+        self._state = _State(0, 0)
+        self._saved = _State(0, 0)
+        self._recordings = np.empty(0, dtype=np.int64)
+        self._firsts = np.empty(0, dtype=np.int64)
+        self._counts = np.empty(0, dtype=np.int64)
+
+    @classmethod
+    def open(cls, catalogue: Catalogue, encoder: str) -> Self:
+        """Load the index of an encoder and bring it in step with SQL.
+
+        Raises
+        ------
+        UnknownName
+            If the catalogue holds no vectors by this encoder; the message lists those it holds.
+        """
+        with catalogue.session() as session:
+            row = session.scalar(select(EncoderRow).where(EncoderRow.name == encoder))
+            if row is None:
+                held = ", ".join(session.scalars(select(EncoderRow.name))) or "none"
+                raise UnknownName(
+                    f"the catalogue holds no vectors by {encoder} (it holds: {held}): "
+                    f"`echoic index --encoder {encoder} FOLDER` makes them"
+                )
+            index = cls(catalogue, row.id, encoder_info(row))
+        index._load_file()
+        index.refresh()
+        return index
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Take in what other processes have committed since the last time."""
+        with self._catalogue.session() as session:
+            row = session.get(EncoderRow, self._encoder_id)
+            if row is None:
+                raise UnknownName(f"the vectors by {self.encoder.name} have been removed")
+            state = _State(row.next_segment, row.n_removals)
+            if state == self._state and len(self._firsts):
+                return
+            self._load_ranges(session)
+            expected = _expand(self._firsts, self._counts)
+            present = self._index.ids()
+            surplus = np.setdiff1d(present, expected, assume_unique=True)
+            if len(surplus):
+                self._index.remove(surplus)
+            lacking = ~np.isin(self._firsts, present, assume_unique=True)
+            self._add_from_sql(session, self._recordings[lacking])
+            self._state = state
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        recording_ids: NDArray[np.int64] | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Find the segments whose vectors are most like the queries.
+
+        Parameters
+        ----------
+        queries : ndarray, shape (n, dim), float32
+            Unit length.
+        recording_ids
+            If given, only their segments are searched.
+
+        Returns
+        -------
+        scores : ndarray, shape (n, k), float32
+            Inner products, best first; -inf where there are fewer than `k` segments.
+        segments : ndarray, shape (n, k), int64
+            Segment numbers; -1 where there are fewer.
+        """
+        if recording_ids is None:
+            return self._index.search(queries, k)
+        chosen = np.isin(self._recordings, recording_ids)
+        allowed = pack_ranges(self._firsts[chosen], self._counts[chosen], self._state.next_segment)
+        return self._index.search(queries, k, allowed=allowed)
+
+    def locate(self, segments: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the recording that each segment belongs to, and its place within it.
+
+        Parameters
+        ----------
+        segments : ndarray, int64
+            Segment numbers that `search` returned; none of them -1.
+
+        Returns
+        -------
+        recording_ids, ordinals : ndarray of int64
+            The first segment of a recording has the ordinal 0.
+        """
+        at = np.searchsorted(self._firsts, segments, side="right") - 1
+        return self._recordings[at], segments - self._firsts[at]
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def is_saved(self) -> bool:
+        """Tell whether the file on disk holds just what SQL holds."""
+        return self._saved == self._state
+
+    def save(self, writer: CatalogueWriter) -> None:
+        """Write a new generation of the index file, then put it in force, then remove older ones.
+
+        A crash at any point leaves the old file in force, or the new one.
+
+        Raises
+        ------
+        VectorIndexError
+            If the file cannot be written; the catalogue is none the worse for it.
+        """
+        folder = writer.catalogue.index_folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._index.optimise()
+        with writer.catalogue.session() as session:
+            row = session.get(IndexFileRow, self._encoder_id)
+            generation = 1 if row is None else row.generation + 1
+        written = self._index.save(folder / f"{_slug(self.encoder.name)}.{generation:06d}.index")
+        with writer.catalogue.transaction() as session:
+            session.merge(
+                IndexFileRow(
+                    encoder_id=self._encoder_id,
+                    name=written.path.name,
+                    generation=generation,
+                    n_vectors=written.count,
+                    checksum=written.checksum,
+                    next_segment=self._state.next_segment,
+                    n_removals=self._state.n_removals,
+                    written_at=now(),
+                )
+            )
+        self._saved = self._state
+        for other in stale_files(folder, writer.catalogue.index_file_names()):
+            other.unlink(missing_ok=True)
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _load_file(self) -> None:
+        for attempt in range(2):
+            with self._catalogue.session() as session:
+                row = session.get(IndexFileRow, self._encoder_id)
+            if row is None:
+                return
+            try:
+                index = FaissIndex.load(
+                    self._catalogue.index_folder / row.name, checksum=row.checksum
+                )
+            except VectorIndexError as error:
+                # The first time, a writer may have put a newer generation in its place meanwhile.
+                if attempt:
+                    self.notes.append(f"{error}; searching without it, from the database")
+                continue
+            self._index = index
+            self._saved = _State(row.next_segment, row.n_removals)
+            return
+
+    def _load_ranges(self, session: Session) -> None:
+        query = (
+            select(EmbeddingRow.recording_id, EmbeddingRow.first_segment, EmbeddingRow.n_segments)
+            .where(EmbeddingRow.encoder_id == self._encoder_id)
+            .order_by(EmbeddingRow.first_segment)
+        )
+        rows = np.array(session.execute(query).all(), dtype=np.int64).reshape(-1, 3)
+        self._recordings, self._firsts, self._counts = rows.T.copy()
+
+    def _add_from_sql(self, session: Session, recording_ids: NDArray[np.int64]) -> None:
+        for start in range(0, len(recording_ids), _BLOBS_AT_ONCE):
+            query = select(EmbeddingRow.first_segment, EmbeddingRow.vectors).where(
+                EmbeddingRow.encoder_id == self._encoder_id,
+                EmbeddingRow.recording_id.in_(
+                    recording_ids[start : start + _BLOBS_AT_ONCE].tolist()
+                ),
+            )
+            ids: list[NDArray[np.int64]] = []
+            parts: list[NDArray[np.float16]] = []
+            for first, blob in session.execute(query.order_by(EmbeddingRow.first_segment)):
+                parts.append(vectors_from_blob(blob, self.encoder.dim))
+                ids.append(np.arange(first, first + len(parts[-1]), dtype=np.int64))
+            self._index.add(np.concatenate(ids), np.concatenate(parts))
+
+
+def stale_files(folder: Path, in_force: frozenset[str]) -> list[Path]:
+    """Return the files of an index folder that are not in force: older or half-written ones."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.name not in in_force)
+
+
+def _slug(encoder: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", encoder)
+
+
+def _expand(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return all numbers of the ranges ``firsts[i] ... firsts[i] + counts[i] - 1``, in order."""
+    total = int(counts.sum())
+    starts_in_result = np.cumsum(counts) - counts
+    numbers: NDArray[np.int64] = np.arange(total, dtype=np.int64)
+    numbers += np.repeat(firsts - starts_in_result, counts)
+    return numbers

@@ -1,0 +1,270 @@
+"""How one result becomes rows, within a transaction that `db.writer` owns."""
+
+import enum
+import re
+import zlib
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from db import engine as database
+from db.catalogue import encoder_info
+from db.errors import CatalogueError, EncoderMismatch, UnknownName
+from db.records import Analysis, Description, EncoderInfo, Failure, Technical
+from db.schema import (
+    CollectionRow,
+    DescriptorsRow,
+    EmbeddingRow,
+    EncoderRow,
+    FailureRow,
+    FileRow,
+    RecordingRow,
+)
+
+_Row = TypeVar("_Row", CollectionRow, FileRow)
+_BEFORE_NUMBER = re.compile(r"(?<=[A-Za-z])(?=[0-9])")
+_BEFORE_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+class Outcome(enum.Enum):
+    """What storing one result did."""
+
+    ADDED = "added"  # a content that was not there
+    REPLACED = "replaced"  # the path held another content before
+    LINKED = "linked"  # the content was there already, under another path
+    MOVED = "moved"  # the content was there already, under a path that has vanished
+    UPDATED = "updated"  # path and content were there: new features, tags or times
+    FAILED = "failed"  # a failure was recorded
+    VANISHED = "vanished"  # the known content it referred to is gone: analyse the file in full
+
+
+def now() -> datetime:
+    """Return the present time in UTC."""
+    return datetime.now(UTC)
+
+
+def get_row(session: Session, kind: type[_Row], id_: int) -> _Row:
+    """Return a row by its id.
+
+    Raises
+    ------
+    UnknownName
+        If there is none.
+    """
+    row = session.get(kind, id_)
+    if row is None:
+        raise UnknownName(f"there is no {kind.__tablename__[:-1]} {id_} in the catalogue")
+    return row
+
+
+def store_failure(session: Session, failure: Failure) -> Outcome:
+    """Record that a file could not be indexed. What was known of it before stays."""
+    row = _failure_row(session, failure.collection_id, failure.path)
+    if row is None:
+        row = FailureRow(collection_id=failure.collection_id, path=failure.path, attempts=0)
+        session.add(row)
+    row.stage = failure.stage
+    row.reason = failure.reason
+    row.size_bytes = failure.state.size_bytes if failure.state else None
+    row.mtime_ns = failure.state.mtime_ns if failure.state else None
+    row.attempts += 1
+    row.failed_at = now()
+    session.flush()
+    return Outcome.FAILED
+
+
+def clear_failure(session: Session, collection_id: int, path: str) -> None:
+    """Forget that a file could not be indexed."""
+    row = _failure_row(session, collection_id, path)
+    if row is not None:
+        session.delete(row)
+
+
+def store_analysis(session: Session, analysis: Analysis) -> Outcome:
+    """Make the rows of one analysed file; see `db.writer.CatalogueWriter.store`."""
+    known = select(RecordingRow).where(RecordingRow.content_hash == analysis.content_hash)
+    recording = session.scalar(known)
+    is_new = recording is None
+    if recording is None:
+        if analysis.technical is None:
+            return Outcome.VANISHED
+        recording = _add_recording(session, analysis, analysis.technical)
+    for encoder, vectors in analysis.vectors.items():
+        _store_vectors(session, recording.id, encoder, vectors)
+    if analysis.descriptors is not None:
+        values = {"recording_id": recording.id, **analysis.descriptors}
+        session.merge(DescriptorsRow(**values))
+    outcome = _link_file(session, analysis, recording.id)
+    clear_failure(session, analysis.collection_id, analysis.path)
+    if outcome is Outcome.LINKED and is_new:
+        return Outcome.ADDED
+    return outcome
+
+
+def describe(session: Session, row: FileRow, description: Description) -> None:
+    """Write what is said of a file into its row and into full-text search."""
+    row.title = description.title
+    row.description = description.description
+    row.creator = description.creator
+    row.licence = description.licence
+    row.recorded_at = description.recorded_at
+    row.category = description.category
+    row.subcategory = description.subcategory
+    row.tags = list(description.tags)
+    row.extra = dict(description.extra)
+    session.flush()  # a new row gets its id here
+    database.put_full_text(session.connection(), row.id, full_text(row))
+
+
+def full_text(row: FileRow) -> dict[str, str]:
+    """Return what full-text search reads of a file, by field."""
+    path = row.path.rsplit(".", 1)[0]
+    # As it stands and with its words apart: "DoorCreak03" is found by "DoorCreak", "door creak".
+    unnumbered = _BEFORE_NUMBER.sub(" ", path)
+    return {
+        "path": " ".join([path, unnumbered, _BEFORE_CAPITAL.sub(" ", unnumbered)]),
+        "title": row.title,
+        "description": row.description,
+        "tags": " ; ".join(row.tags),
+        "creator": row.creator,
+        "category": f"{row.category} {row.subcategory}",
+        "other": " ; ".join([*(str(value) for value in row.extra.values()), row.licence]),
+    }
+
+
+def remove_files(session: Session, rows: list[FileRow]) -> int:
+    """Remove files, and the recordings that no other file holds; return how many of these."""
+    database.delete_full_text(session.connection(), [row.id for row in rows])
+    recordings = {row.recording_id for row in rows}
+    for row in rows:
+        session.delete(row)
+    session.flush()
+    return sum(_drop_if_orphaned(session, recording_id) for recording_id in sorted(recordings))
+
+
+def _failure_row(session: Session, collection_id: int, path: str) -> FailureRow | None:
+    return session.scalar(
+        select(FailureRow).where(FailureRow.collection_id == collection_id, FailureRow.path == path)
+    )
+
+
+def _add_recording(session: Session, analysis: Analysis, technical: Technical) -> RecordingRow:
+    row = RecordingRow(
+        content_hash=analysis.content_hash,
+        size_bytes=analysis.state.size_bytes,
+        duration_s=technical.duration_s,
+        sample_rate=technical.sample_rate,
+        channels=technical.channels,
+        format=technical.format,
+        codec=technical.codec,
+        bit_depth=technical.bit_depth,
+        warnings=list(technical.warnings),
+        indexed_at=now(),
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def _store_vectors(
+    session: Session, recording_id: int, encoder: EncoderInfo, vectors: NDArray[np.float16]
+) -> None:
+    if vectors.ndim != 2 or vectors.shape[0] == 0 or vectors.shape[1] != encoder.dim:
+        raise CatalogueError(
+            f"vectors of {encoder.name} must have the shape (n, {encoder.dim}) with n > 0, "
+            f"not {vectors.shape}"
+        )
+    row = _encoder_row(session, encoder)
+    if session.get(EmbeddingRow, (recording_id, row.id)) is not None:
+        return
+    blob = np.ascontiguousarray(vectors, dtype="<f2").tobytes()
+    session.add(
+        EmbeddingRow(
+            recording_id=recording_id,
+            encoder_id=row.id,
+            first_segment=row.next_segment,
+            n_segments=len(vectors),
+            checksum=zlib.crc32(blob),
+            vectors=blob,
+        )
+    )
+    row.next_segment += len(vectors)
+    session.flush()
+
+
+def _encoder_row(session: Session, encoder: EncoderInfo) -> EncoderRow:
+    row = session.scalar(select(EncoderRow).where(EncoderRow.name == encoder.name))
+    if row is None:
+        row = EncoderRow(
+            name=encoder.name,
+            dim=encoder.dim,
+            sample_rate=encoder.sample_rate,
+            window_s=encoder.window_s,
+            hop_s=encoder.hop_s,
+            next_segment=0,
+            n_removals=0,
+        )
+        session.add(row)
+        session.flush()
+    elif encoder_info(row) != encoder:
+        raise EncoderMismatch(
+            f"the catalogue knows {encoder_info(row)}, but was given vectors of {encoder}: "
+            "an encoder that changes its geometry needs a new id"
+        )
+    return row
+
+
+def _link_file(session: Session, analysis: Analysis, recording_id: int) -> Outcome:
+    here = (FileRow.collection_id == analysis.collection_id) & (FileRow.path == analysis.path)
+    row = session.scalar(select(FileRow).where(here))
+    before = None if row is None else row.recording_id
+    outcome = Outcome.UPDATED if before == recording_id else Outcome.REPLACED
+    if row is None:
+        row = _vanished_file(session, analysis.collection_id, recording_id)
+        outcome = Outcome.LINKED if row is None else Outcome.MOVED
+    if row is None:
+        row = FileRow(first_seen_at=now(), tags=[], extra={})
+        session.add(row)
+    row.collection_id = analysis.collection_id
+    row.path = analysis.path
+    row.recording_id = recording_id
+    row.size_bytes = analysis.state.size_bytes
+    row.mtime_ns = analysis.state.mtime_ns
+    row.missing_since = None
+    row.embedded = dict(analysis.embedded)
+    row.sidecar_digest = analysis.sidecar_digest
+    describe(session, row, analysis.description)
+    if before is not None and before != recording_id:
+        _drop_if_orphaned(session, before)
+    return outcome
+
+
+def _vanished_file(session: Session, collection_id: int, recording_id: int) -> FileRow | None:
+    """Find the entry of a file that has gone from where it was: the new path is where it went."""
+    elsewhere = FileRow.collection_id != collection_id
+    return session.scalar(
+        select(FileRow)
+        .where(FileRow.recording_id == recording_id, FileRow.missing_since.is_not(None))
+        .order_by(elsewhere, FileRow.id)
+        .limit(1)
+    )
+
+
+def _drop_if_orphaned(session: Session, recording_id: int) -> bool:
+    files = select(func.count()).where(FileRow.recording_id == recording_id)
+    if session.scalar(files):
+        return False
+    of_recording = EmbeddingRow.recording_id == recording_id
+    encoders = select(EmbeddingRow.encoder_id).where(of_recording)
+    session.execute(
+        update(EncoderRow)
+        .where(EncoderRow.id.in_(list(session.scalars(encoders))))
+        .values(n_removals=EncoderRow.n_removals + 1)
+    )
+    # Vectors, fingerprints and descriptors go with it: the database cascades.
+    session.execute(delete(RecordingRow).where(RecordingRow.id == recording_id))
+    return True

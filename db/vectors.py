@@ -1,0 +1,232 @@
+"""What an index of vectors must do, whatever holds them; and bitmaps of segment numbers.
+
+Any implementation must pass ``tests/conformance/test_vector_index.py``. The one that comes with
+Echoic is `db.faiss_index.FaissIndex`. An index is a cache of the vectors in SQL: it can be deleted
+at any time and is built again.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from db.errors import VectorIndexError
+
+SegmentBitmap: TypeAlias = NDArray[np.uint8]
+"""A set of segment numbers: bit ``n & 7`` of byte ``n >> 3`` tells whether `n` is in it.
+
+A number beyond the end is not in it. `pack_ranges` and `pack_ids` make them.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFile:
+    """A file that an index was saved to.
+
+    Attributes
+    ----------
+    path : Path
+    count : int
+        How many vectors it holds.
+    checksum : str
+        SHA-256 of all of the file but its last 32 bytes, which are the same digest, in hexadecimal.
+    size_bytes : int
+    """
+
+    path: Path
+    count: int
+    checksum: str
+    size_bytes: int
+
+
+@runtime_checkable
+class VectorIndex(Protocol):
+    """Finds the vectors with the greatest inner product to a query.
+
+    Each vector has an id: the number of its segment, a dense integer that the catalogue gives out
+    and never uses again. Vectors have unit length and are kept as float16. One process writes to
+    an index at a time; within a process any number of threads may search while another adds,
+    removes, optimises or saves. A search then sees each vector either wholly or not at all.
+    """
+
+    @property
+    def dim(self) -> int:
+        """Components of a vector."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of vectors."""
+        ...
+
+    def ids(self) -> NDArray[np.int64]:
+        """Return the ids of all vectors, ascending; a copy."""
+        ...
+
+    def add(self, ids: ArrayLike, vectors: NDArray[np.float16] | NDArray[np.float32]) -> None:
+        """Add vectors under new ids.
+
+        Parameters
+        ----------
+        ids : array_like of int, shape (n,)
+            Not negative, each once, none of them there already.
+        vectors : ndarray, shape (n, dim), float16 or float32
+            Unit length to within 1 %.
+
+        Raises
+        ------
+        VectorIndexError
+            If any of that is not so. Then nothing has been added.
+        """
+        ...
+
+    def remove(self, ids: ArrayLike) -> int:
+        """Remove vectors; return how many of them were there. Unknown ids are passed over."""
+        ...
+
+    def search(
+        self,
+        queries: NDArray[np.float16] | NDArray[np.float32],
+        k: int,
+        *,
+        allowed: SegmentBitmap | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Find the `k` best vectors for each query.
+
+        An answer depends on the query and the index alone, not on the queries beside it. Scores
+        are exact for the vectors as they are kept; which vectors are found may be approximate.
+
+        Parameters
+        ----------
+        queries : ndarray, shape (q, dim), float16 or float32
+        k : int
+            At least 1.
+        allowed : SegmentBitmap, optional
+            Only these ids can be found. Without it, all.
+
+        Returns
+        -------
+        scores : ndarray, shape (q, k), float32
+            Inner products, the greatest first; -inf where there are fewer than `k` vectors.
+        ids : ndarray, shape (q, k), int64
+            Among equal scores the lower id comes first; -1 where there are fewer.
+
+        Raises
+        ------
+        VectorIndexError
+            If the queries have the wrong shape or type or are not finite, `k` is less than 1, or
+            `allowed` is not a bitmap.
+        """
+        ...
+
+    def optimise(self) -> bool:
+        """Rearrange the vectors so that searching is fast, if they have become many.
+
+        May take a minute and twice the memory. Searching before it is right but slower. Returns
+        whether anything was done.
+        """
+        ...
+
+    def save(self, path: Path) -> IndexFile:
+        """Write all of it to a file, which appears whole or not at all.
+
+        Raises
+        ------
+        VectorIndexError
+            If the file cannot be written. What was at `path` is as it was.
+        """
+        ...
+
+    @classmethod
+    def load(cls, path: Path, *, checksum: str | None = None) -> Self:
+        """Read a file that `save` wrote.
+
+        Parameters
+        ----------
+        checksum : str, optional
+            What `IndexFile.checksum` was. The file's own is verified in any case.
+
+        Raises
+        ------
+        VectorIndexError
+            If the file is missing, damaged, of a newer version, or not the one of that checksum.
+        """
+        ...
+
+
+def pack_ranges(firsts: ArrayLike, counts: ArrayLike, size: int) -> SegmentBitmap:
+    """Return the set of the numbers ``first, ..., first + count - 1`` of each range.
+
+    A recording owns such a range, so that a few thousand recordings become a set of segments in a
+    millisecond.
+
+    Parameters
+    ----------
+    firsts, counts : array_like of int, shape (n,)
+        Ranges may overlap and be empty.
+    size : int
+        All numbers are below it; usually the next segment number.
+
+    Raises
+    ------
+    VectorIndexError
+        If the shapes differ or a range is not within ``0 ... size``.
+    """
+    first = as_ids(firsts, "firsts")
+    count = as_ids(counts, "counts")
+    if first.shape != count.shape:
+        raise VectorIndexError(f"{len(first)} firsts but {len(count)} counts: give one for each")
+    if len(first) and (min(first.min(), count.min()) < 0 or (first + count).max() > size):
+        raise VectorIndexError(f"a range of segments lies outside 0 ... {size}")
+    steps = np.bincount(first, minlength=size + 1) - np.bincount(first + count, minlength=size + 1)
+    return np.packbits(np.cumsum(steps[:size]) > 0, bitorder="little")
+
+
+def pack_ids(ids: ArrayLike, size: int) -> SegmentBitmap:
+    """Return the set of these numbers, all of them below `size`.
+
+    Raises
+    ------
+    VectorIndexError
+        If a number is not within ``0 ... size - 1``.
+    """
+    numbers = as_ids(ids, "ids")
+    if len(numbers) and (numbers.min() < 0 or numbers.max() >= size):
+        raise VectorIndexError(f"a segment number lies outside 0 ... {size - 1}")
+    members = np.zeros(size, dtype=np.bool_)
+    members[numbers] = True
+    return np.packbits(members, bitorder="little")
+
+
+def unpack(bitmap: SegmentBitmap, size: int) -> NDArray[np.bool_]:
+    """Return for each number below `size` whether it is in the set.
+
+    Raises
+    ------
+    VectorIndexError
+        If `bitmap` is not a one-dimensional array of uint8.
+    """
+    if not isinstance(bitmap, np.ndarray) or bitmap.dtype != np.uint8 or bitmap.ndim != 1:
+        raise VectorIndexError(
+            "a set of allowed segments must be a one-dimensional array of uint8: "
+            "make it with pack_ranges or pack_ids"
+        )
+    return np.unpackbits(bitmap, count=size, bitorder="little").view(np.bool_)
+
+
+def as_ids(numbers: ArrayLike, name: str) -> NDArray[np.int64]:
+    """Return a sequence of integers as an array; `name` is what the error calls it.
+
+    Raises
+    ------
+    VectorIndexError
+        If it is not one-dimensional or not of integers.
+    """
+    array = np.asarray(numbers)
+    if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
+        raise VectorIndexError(
+            f"{name} must be a one-dimensional array of integers, "
+            f"not {array.dtype} of the shape {array.shape}"
+        )
+    return array.astype(np.int64)

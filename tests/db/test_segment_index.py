@@ -1,0 +1,152 @@
+"""The index of an encoder's vectors: always in step with SQL, whatever its file is like."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from db.catalogue import Catalogue
+from db.errors import UnknownName
+from db.segment_index import SegmentIndex
+from db.writer import CatalogueWriter
+from tests.db.conftest import ENCODER, analysis
+
+
+@pytest.fixture
+def tapes(writer: CatalogueWriter) -> int:
+    """A collection of ten recordings with one to ten segments, and a saved index."""
+    collection = writer.add_collection("tapes", "/tapes").id
+    writer.store([analysis(collection, f"{i}.wav", n_segments=i + 1) for i in range(10)])
+    SegmentIndex.open(writer.catalogue, ENCODER.name).save(writer)
+    return collection
+
+
+def index_file(catalogue: Catalogue) -> Path:
+    (path,) = catalogue.index_folder.iterdir()
+    return path
+
+
+def forget(writer: CatalogueWriter, path: str) -> None:
+    (id_,) = writer.catalogue.find_files(path)
+    writer.forget_files([file.id for file in writer.catalogue.recording(id_).files])
+
+
+def assert_in_step(index: SegmentIndex, catalogue: Catalogue) -> None:
+    """Each stored vector finds itself, and nothing else is in the index."""
+    total = 0
+    for recording_id in sorted(catalogue.recordings_with_vectors(ENCODER.name)):
+        vectors = catalogue.vectors(recording_id, ENCODER.name).astype(np.float32)
+        scores, segments = index.search(vectors, 1)
+        recordings, ordinals = index.locate(segments[:, 0])
+        assert recordings.tolist() == [recording_id] * len(vectors)
+        assert ordinals.tolist() == list(range(len(vectors)))
+        np.testing.assert_allclose(scores[:, 0], 1.0, atol=5e-3)
+        total += len(vectors)
+    assert len(index) == total
+
+
+def test_an_index_is_built_from_sql_when_there_is_no_file(
+    writer: CatalogueWriter, tapes: int
+) -> None:
+    index_file(writer.catalogue).unlink()
+    index = SegmentIndex.open(writer.catalogue, ENCODER.name)
+    assert_in_step(index, writer.catalogue)
+    assert not index.is_saved()
+    assert "missing" in index.notes[0] or "no such file" in index.notes[0].lower()
+
+
+def test_a_saved_index_is_loaded_as_it_was(writer: CatalogueWriter, tapes: int) -> None:
+    index = SegmentIndex.open(writer.catalogue, ENCODER.name)
+    assert index.is_saved()
+    assert index.notes == []
+    assert_in_step(index, writer.catalogue)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "garbage"])
+def test_a_damaged_file_is_noted_and_answers_are_right_all_the_same(
+    writer: CatalogueWriter, tapes: int, damage: str
+) -> None:
+    path = index_file(writer.catalogue)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    ruined = {
+        "flip": bytes(content),
+        "cut": bytes(content[: len(content) // 2]),
+        "empty": b"",
+        "garbage": b"\xff" * 5000,
+    }
+    path.write_bytes(ruined[damage])
+    index = SegmentIndex.open(writer.catalogue, ENCODER.name)
+    assert len(index.notes) == 1
+    assert_in_step(index, writer.catalogue)
+    index.save(writer)
+    assert SegmentIndex.open(writer.catalogue, ENCODER.name).notes == []
+
+
+def test_an_older_file_is_completed_from_sql(writer: CatalogueWriter, tapes: int) -> None:
+    writer.store([analysis(tapes, "new.wav", n_segments=5)])
+    forget(writer, "3.wav")
+    index = SegmentIndex.open(writer.catalogue, ENCODER.name)
+    assert index.notes == []
+    assert not index.is_saved()
+    assert_in_step(index, writer.catalogue)
+
+
+def test_an_open_index_takes_in_what_is_committed_later(
+    writer: CatalogueWriter, tapes: int
+) -> None:
+    with Catalogue.open(writer.catalogue.location) as elsewhere:
+        index = SegmentIndex.open(elsewhere, ENCODER.name)
+        writer.store([analysis(tapes, "new.wav", n_segments=2)])
+        forget(writer, "5.wav")
+        writer.store([analysis(tapes, "4.wav", "other content")])
+        index.refresh()
+        assert_in_step(index, elsewhere)
+
+
+def test_an_open_index_empties_when_all_is_forgotten(writer: CatalogueWriter, tapes: int) -> None:
+    index = SegmentIndex.open(writer.catalogue, ENCODER.name)
+    writer.forget_collection(tapes)
+    index.refresh()
+    assert len(index) == 0
+
+
+def test_a_crash_between_writing_the_file_and_committing_leaves_the_old_one_in_force(
+    writer: CatalogueWriter, tapes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = index_file(writer.catalogue)
+    writer.store([analysis(tapes, "new.wav")])
+    index = SegmentIndex.open(writer.catalogue, ENCODER.name)
+
+    def power_loss() -> None:
+        raise SystemExit("power loss")
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(writer.catalogue, "transaction", power_loss)
+        index.save(writer)
+    assert len(list(writer.catalogue.index_folder.iterdir())) == 2
+    again = SegmentIndex.open(writer.catalogue, ENCODER.name)
+    assert again.notes == []
+    assert before.exists()
+    assert_in_step(again, writer.catalogue)
+    again.save(writer)
+    assert len(list(writer.catalogue.index_folder.iterdir())) == 1
+
+
+def test_only_the_recordings_that_are_allowed_are_searched(
+    writer: CatalogueWriter, tapes: int
+) -> None:
+    index = SegmentIndex.open(writer.catalogue, ENCODER.name)
+    query: NDArray[np.float32] = writer.catalogue.vectors(1, ENCODER.name).astype(np.float32)
+    _, segments = index.search(query, 100, recording_ids=np.array([4, 7]))
+    found = segments[segments >= 0]
+    assert set(index.locate(found)[0].tolist()) == {4, 7}
+    assert len(found) == 4 + 7
+
+
+def test_an_encoder_without_vectors_is_named_with_those_that_have_some(
+    writer: CatalogueWriter, tapes: int
+) -> None:
+    with pytest.raises(UnknownName, match=r"laion-clap/x.*test/1"):
+        SegmentIndex.open(writer.catalogue, "laion-clap/x")
