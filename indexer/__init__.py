@@ -1,0 +1,1 @@
+"""Audio in, rows out: decode, segment, embed, describe, store."""
