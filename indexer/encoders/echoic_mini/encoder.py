@@ -1,0 +1,185 @@
+"""The encoder: packaged weights, checked, behind the `Encoder` protocol."""
+
+import hashlib
+import json
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.errors import EncoderError
+
+MODEL_FILE = "model.json"
+AUDIO_FILE = "audio.onnx"
+TEXT_FILE = "text.npz"
+
+
+class EchoicMini:
+    """A small residual network for sounds and hashed n-grams for phrases, in one space.
+
+    A vector has two halves of equal weight: which of the 527 classes of AudioSet a sound responds
+    to, and what it resembles beyond them. A phrase speaks of the first half only; its second is
+    zero. So one inner product ranks sounds by words and by example.
+
+    Parameters
+    ----------
+    folder : Traversable or Path, optional
+        Holds ``model.json``, ``audio.onnx`` and ``text.npz``; by default the packaged ones.
+
+    Raises
+    ------
+    EncoderError
+        If a file is missing, or its SHA-256 is not the one in ``model.json``.
+    """
+
+    def __init__(self, folder: Traversable | None = None) -> None:
+        # Here and not above: `echoic --help` lists the encoders and must not load their runtimes.
+        from indexer.encoders.echoic_mini.audio import AudioTower
+        from indexer.encoders.echoic_mini.text import TextTower
+
+        folder = folder if folder is not None else files(__package__)
+        model = _read_model(folder)
+        audio = _read_checked(folder, AUDIO_FILE, model)
+        text = _read_checked(folder, TEXT_FILE, model)
+        self._id: str = model["id"]
+        self._sample_rate: int = model["sample_rate"]
+        self._window_s: float = model["window_s"]
+        self._hop_s: float = model["hop_s"]
+        self._dim: int = model["dim"]
+        self._audio = AudioTower(audio)
+        self._text = TextTower(text)
+
+    @property
+    def id(self) -> str:
+        """``"echoic-mini/"`` and the number of the weights."""
+        return self._id
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate in Hz of the mono samples that `embed_audio` takes."""
+        return self._sample_rate
+
+    @property
+    def window_s(self) -> float:
+        """Length of a window in seconds."""
+        return self._window_s
+
+    @property
+    def hop_s(self) -> float:
+        """Distance between the onsets of two neighbouring windows in seconds."""
+        return self._hop_s
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self._dim
+
+    def pad(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Repeat a short recording until it fills a window, as the model was trained.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (n_samples,), float32
+            At least one sample and at most one window, mono at `sample_rate`.
+
+        Returns
+        -------
+        ndarray, shape (round(window_s * sample_rate),), float32
+
+        Raises
+        ------
+        ValueError
+            If there is no sample, or more than one window.
+        """
+        window = self._window_samples
+        if samples.ndim != 1 or not 0 < len(samples) <= window:
+            raise ValueError(
+                f"pad takes 1 to {window} samples in one dimension, not shape {samples.shape}"
+            )
+        return np.resize(samples, window).astype(np.float32, copy=False)
+
+    def embed_audio(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embed full windows of mono sound, one at a time.
+
+        Feeding them singly costs nothing (batching does not make the network faster on a CPU) and
+        keeps a vector from depending on its neighbours even in the last bit.
+
+        Parameters
+        ----------
+        windows : ndarray, shape (n, round(window_s * sample_rate)), float32
+            Full scale is 1.0.
+
+        Returns
+        -------
+        ndarray, shape (n, dim), float32
+            Unit length.
+
+        Raises
+        ------
+        ValueError
+            If the shape is not (n, one window), or a sample is not a finite number.
+        """
+        if windows.ndim != 2 or windows.shape[1] != self._window_samples:
+            raise ValueError(
+                f"{self.id} takes windows of shape (n, {self._window_samples}), "
+                f"not {windows.shape}: cut or pad the recording first"
+            )
+        vectors = np.empty((len(windows), self.dim), dtype=np.float32)
+        for row, window in enumerate(windows):
+            vectors[row] = self._audio.embed(np.asarray(window, dtype=np.float32))
+        return vectors
+
+    def embed_text(self, texts: list[str]) -> NDArray[np.float32]:
+        """Embed English phrases.
+
+        Parameters
+        ----------
+        texts : list of str
+            Upper and lower case mean the same.
+
+        Returns
+        -------
+        ndarray, shape (n, dim), float32
+            Unit length; the half for likeness is zero.
+
+        Raises
+        ------
+        ValueError
+            If a phrase holds no letter or digit.
+        """
+        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
+        for row, text in enumerate(texts):
+            words = self._text.embed(text)
+            vectors[row, : len(words)] = words
+        return vectors
+
+    @property
+    def _window_samples(self) -> int:
+        return round(self.window_s * self.sample_rate)
+
+
+def _read_model(folder: Traversable) -> dict[str, Any]:
+    try:
+        model: dict[str, Any] = json.loads(folder.joinpath(MODEL_FILE).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise EncoderError(
+            f"echoic-mini: cannot read {MODEL_FILE} ({error}). Install Echoic again."
+        ) from error
+    return model
+
+
+def _read_checked(folder: Traversable, name: str, model: dict[str, Any]) -> bytes:
+    try:
+        content = folder.joinpath(name).read_bytes()
+    except OSError as error:
+        raise EncoderError(
+            f"echoic-mini: the weights {name} are missing ({error}). Install Echoic again."
+        ) from error
+    if hashlib.sha256(content).hexdigest() != model["sha256"][name]:
+        raise EncoderError(
+            f"echoic-mini: the weights {name} are damaged: their SHA-256 is not the one in "
+            f"{MODEL_FILE}. Install Echoic again."
+        )
+    return content

@@ -1,0 +1,77 @@
+"""Make echoic-mini from nothing, in one command; see training/README.md."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from training import data, distil, export, teacher, text
+
+WORD_DIMS = 192
+LIKENESS_DIMS = 192
+AUDIO_STEPS = 6000
+AUDIO_DECAY_STEPS = 1800
+TEXT_STEPS = 2500
+PACKAGE = Path(__file__).resolve().parent.parent / "indexer" / "encoders" / "echoic_mini"
+
+
+def main() -> None:
+    """Prepare, teach, train and export; what is already done is not done again."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--audio", type=Path, required=True, help="folder of recordings")
+    parser.add_argument("--teacher", type=Path, required=True, help="folder of the tagger")
+    parser.add_argument("--text", type=Path, required=True, help="folder of the captions")
+    parser.add_argument("--wordnet", type=Path, required=True, help="folder of data.noun, ...")
+    parser.add_argument("--work", type=Path, default=Path("training/work"))
+    parser.add_argument("--out", type=Path, default=PACKAGE)
+    parser.add_argument("--steps", type=int, default=AUDIO_STEPS)
+    parser.add_argument("--decay-steps", type=int, default=AUDIO_DECAY_STEPS)
+    parser.add_argument(
+        "--threads", type=int, default=1, help="of the audio network; two more make examples"
+    )
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+
+    prepare_targets(options.audio, options.teacher, options.work)
+    if not (options.work / "text.npz").exists():
+        text.teach(
+            teacher=options.teacher, text=options.text, wordnet=options.wordnet, work=options.work
+        )
+        text.train(teacher=options.teacher, work=options.work, steps=TEXT_STEPS)
+    checkpoint = distil.train(
+        audio=options.audio,
+        teacher=options.teacher,
+        work=options.work,
+        schedule=distil.Schedule(steps=options.steps, decay_steps=options.decay_steps),
+    )
+    summary = {
+        "teacher": "EfficientAT mn04_as (MIT), all-MiniLM-L6-v2 (Apache-2.0)",
+        "recordings": "training/README.md",
+    }
+    export.package(
+        checkpoint=checkpoint,
+        text=options.work / "text.npz",
+        out=options.out,
+        training=summary,
+    )
+
+
+def prepare_targets(audio: Path, tagger: Path, work: Path) -> None:
+    """Decode the recordings, let the teacher hear them, and fit what is to be learnt."""
+    data.prepare(audio, work)
+    data.write_sources(audio, work, Path(__file__).with_name("sources.csv"))
+    samples, clips = data.load(work)
+    heard = work / "heard.npz"
+    teacher.listen(samples, clips, teacher.Teacher(tagger), heard)
+    if not (work / "targets.npz").exists():
+        teacher.fit_targets(
+            heard,
+            teacher.clip_weights(clips, heard),
+            word_dims=WORD_DIMS,
+            likeness_dims=LIKENESS_DIMS,
+            out=work / "targets.npz",
+        )
+
+
+if __name__ == "__main__":
+    main()
