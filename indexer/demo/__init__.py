@@ -1,0 +1,1 @@
+"""The demo archive: sounds that Echoic makes itself, so that it can be tried without any."""
