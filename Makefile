@@ -1,0 +1,56 @@
+# Everything from a bare clone: needs Python 3.11 or newer, and make.
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= demo-archive
+BIN := $(VENV)/bin
+ECHOIC := $(BIN)/echoic
+
+.PHONY: demo test lint clean
+
+demo: export ECHOIC_CATALOGUE = $(DEMO)/catalogue
+demo: $(VENV)/.installed
+	@echo
+	@echo "The sounds of the demo are synthetic: made here by signal processing, named for what they imitate."
+	$(ECHOIC) demo $(DEMO)/sounds
+	$(ECHOIC) index $(DEMO)/sounds
+	$(ECHOIC) status
+	@echo
+	@echo "Words, answered by listening (scores are cosines: they order the hits of one query):"
+	$(ECHOIC) search "church bell" -k 5
+	$(ECHOIC) search "siren" -k 5
+	$(ECHOIC) search "heavy rain" -k 5
+	@echo
+	@echo "An example: the excerpt is a re-encoded part, 0:35 to 1:05, of the field recording:"
+	$(ECHOIC) similar $(DEMO)/sounds/copies/field-recording-excerpt.mp3 -k 5
+	@echo
+	@echo "Words, looked for in names and descriptions:"
+	$(ECHOIC) search --by description "bicycle" -k 5
+	@echo
+	@echo "Your own sounds, in a catalogue of your own:"
+	@echo "    $(ECHOIC) index ~/my-sounds"
+	@echo "    $(ECHOIC) search \"dog barking\""
+
+test: $(VENV)/.installed-dev lint
+	$(BIN)/pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Echoic needs Python 3.11 or newer; name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info

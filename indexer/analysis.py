@@ -1,0 +1,262 @@
+"""One file in, everything that is known of it out. This is what a worker does.
+
+A file is decoded once, block by block; each block passes through all stages that want it. A new
+kind of feature is one more stage.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db.content import content_hash
+from db.records import Analysis, Description, EncoderInfo, Failure, FileState, Technical
+from indexer.audio import AudioInfo, MonoResampler, open_audio
+from indexer.descriptors import DescriptorAnalyser
+from indexer.encoders import Encoder, load_encoder
+from indexer.errors import AudioError
+from indexer.metadata import merge, read_metadata
+from indexer.scan import file_state
+from indexer.segments import Segmenter
+
+DESCRIPTOR_SCHEME = "echoic-descriptors/1"
+"""Names how descriptors are computed; changes whenever the same sound would measure otherwise."""
+
+READ_STAGE = "read"
+"""The stage of failures that may be gone the next time, so that they are always tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file to look into.
+
+    Attributes
+    ----------
+    root : str
+        The collection's folder.
+    path : str
+        Relative to it, with ``/``.
+    sidecar : Description
+        What manifests and sidecars say; it goes before what the file says.
+    encoders : tuple of str
+        The encoders to embed with.
+    describe : bool
+        Whether to compute descriptors.
+    known_hashes : frozenset of str
+        Contents that need no analysis; if the file is one of them, only its place is reported.
+    """
+
+    collection_id: int
+    root: str
+    path: str
+    state: FileState
+    sidecar: Description = Description()  # noqa: RUF009  (frozen)
+    sidecar_digest: str | None = None
+    encoders: tuple[str, ...] = ()
+    describe: bool = True
+    known_hashes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker sends back.
+
+    Attributes
+    ----------
+    seconds : mapping of str to float
+        CPU time of this process by stage.
+    """
+
+    result: Analysis | Failure
+    seconds: Mapping[str, float]
+
+
+class Stage(Protocol):
+    """Takes the blocks of one recording and makes one kind of feature of them."""
+
+    name: str
+
+    def push(self, block: NDArray[np.float32]) -> None:
+        """Take a block, shape (n_frames, channels), float32, at the file's own rate."""
+        ...
+
+    def finish(self) -> None:
+        """Take note that the recording has ended; the result is ready after this."""
+        ...
+
+
+class EmbeddingStage:
+    """Mono, resample, cut into segments, embed: the vectors of one recording."""
+
+    def __init__(self, encoder: Encoder, info: AudioInfo) -> None:
+        self.name = f"embed {encoder.id}"
+        self.encoder = encoder
+        self._resampler = MonoResampler(info.sample_rate, encoder.sample_rate)
+        window = round(encoder.window_s * encoder.sample_rate)
+        hop = round(encoder.hop_s * encoder.sample_rate)
+        self._segmenter = Segmenter(window, hop)
+        self._vectors: list[NDArray[np.float16]] = []
+
+    def push(self, block: NDArray[np.float32]) -> None:
+        """Embed the segments that this block completes."""
+        self._embed(self._segmenter.push(self._resampler.process(block)))
+
+    def finish(self) -> None:
+        """Embed what is left."""
+        self._embed(self._segmenter.push(self._resampler.flush()))
+        self._embed(self._segmenter.finish())
+
+    @property
+    def vectors(self) -> NDArray[np.float16]:
+        """All vectors so far, shape (n_segments, dim), float16."""
+        if not self._vectors:
+            return np.empty((0, self.encoder.dim), dtype=np.float16)
+        return np.concatenate(self._vectors)
+
+    def _embed(self, windows: Sequence[NDArray[np.float32]]) -> None:
+        if windows:
+            padded = np.stack([self.encoder.pad(window) for window in windows])
+            self._vectors.append(self.encoder.embed_audio(padded).astype(np.float16))
+
+
+class DescriptorStage:
+    """Level, spectrum, rhythm and key of one recording."""
+
+    name = "describe"
+
+    def __init__(self, info: AudioInfo) -> None:
+        self._analyser = DescriptorAnalyser(info.sample_rate, info.channels)
+        self.values: dict[str, object] = {}
+
+    def push(self, block: NDArray[np.float32]) -> None:
+        """Measure a block."""
+        self._analyser.push(block)
+
+    def finish(self) -> None:
+        """Sum up."""
+        self.values = {"scheme": DESCRIPTOR_SCHEME, **asdict(self._analyser.finish())}
+
+
+def encoder_geometry(encoder: Encoder) -> EncoderInfo:
+    """Return what a catalogue has to know of an encoder."""
+    return EncoderInfo(
+        encoder.id, encoder.dim, encoder.sample_rate, encoder.window_s, encoder.hop_s
+    )
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Knows the stage a file is in and adds up CPU time by stage."""
+
+    stage: str = READ_STAGE
+    seconds: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=time.process_time)
+
+    def enter(self, stage: str) -> None:
+        now = time.process_time()
+        self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + now - self._since
+        self._since = now
+        self.stage = stage
+
+
+class Analyser:
+    """Turns jobs into reports; keeps the encoders loaded between them."""
+
+    def __init__(self) -> None:
+        self._encoders: dict[str, Encoder] = {}
+
+    def __call__(self, job: Job) -> Report:
+        """Analyse a file. Whatever is wrong with it becomes a failure, never an exception."""
+        clock = _Clock()
+        result: Analysis | Failure
+        try:
+            result = self._analyse(job, clock)
+        except OSError as error:
+            clock.enter(READ_STAGE)
+            result = _failure(job, clock, error.strerror or str(error))
+        except AudioError as error:
+            result = _failure(job, clock, str(error))
+        except Exception as error:  # noqa: BLE001  (one bad file never sinks a run)
+            result = _failure(job, clock, f"unexpected {type(error).__name__}: {error}")
+        clock.enter("done")
+        return Report(result, clock.seconds)
+
+    def _analyse(self, job: Job, clock: _Clock) -> Analysis:
+        path = Path(job.root) / job.path
+        identity = content_hash(path)
+        clock.enter("metadata")
+        embedded, warnings = read_metadata(path, job.path)
+        features = _Features()
+        if identity not in job.known_hashes:
+            features = self._decode(job, path, tuple(warnings), clock)
+        clock.enter(READ_STAGE)
+        if file_state(path) != job.state:
+            raise AudioError("it was changed while it was being read; the next run takes it")
+        return Analysis(
+            job.collection_id,
+            job.path,
+            job.state,
+            identity,
+            features.technical,
+            merge(job.sidecar, embedded),
+            asdict(embedded),
+            job.sidecar_digest,
+            features.vectors,
+            features.descriptors,
+        )
+
+    def _decode(
+        self, job: Job, path: Path, warnings: tuple[str, ...], clock: _Clock
+    ) -> "_Features":
+        clock.enter("decode")
+        n_frames = 0
+        with open_audio(path) as reader:
+            info = reader.info
+            embedding = [EmbeddingStage(self._encoder(name), info) for name in job.encoders]
+            describing = [DescriptorStage(info)] if job.describe else []
+            stages: list[Stage] = [*embedding, *describing]
+            for block in reader.blocks():
+                n_frames += len(block)
+                for stage in stages:
+                    clock.enter(stage.name)
+                    stage.push(block)
+                clock.enter("decode")
+            for stage in stages:
+                clock.enter(stage.name)
+                stage.finish()
+            technical = Technical(
+                n_frames / info.sample_rate,
+                info.sample_rate,
+                info.channels,
+                info.format,
+                info.codec,
+                info.bit_depth,
+                (*warnings, *reader.warnings),
+            )
+        return _Features(
+            technical,
+            {encoder_geometry(stage.encoder): stage.vectors for stage in embedding},
+            describing[0].values if describing else None,
+        )
+
+    def _encoder(self, name: str) -> Encoder:
+        if name not in self._encoders:
+            self._encoders[name] = load_encoder(name)
+        return self._encoders[name]
+
+
+@dataclass(frozen=True, slots=True)
+class _Features:
+    """What decoding gave; empty for a content that is known."""
+
+    technical: Technical | None = None
+    vectors: Mapping[EncoderInfo, NDArray[np.float16]] = field(default_factory=dict)
+    descriptors: Mapping[str, object] | None = None
+
+
+def _failure(job: Job, clock: _Clock, reason: str) -> Failure:
+    return Failure(job.collection_id, job.path, clock.stage, reason, job.state)

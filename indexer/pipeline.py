@@ -1,0 +1,247 @@
+"""A run: plan, analyse in worker processes, commit in order of arrival, update the indexes."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from db.records import Analysis, Failure
+from db.segment_index import SegmentIndex
+from db.storing import Outcome
+from db.writer import CatalogueWriter
+from indexer.analysis import Analyser, Job, Report
+from indexer.plan import WORKER_STAGE, Plan, Wanted
+from indexer.sources import Source, plan_source
+from indexer.workers import WorkerDied, WorkerPool
+
+_COMMIT_AFTER_S = 0.5
+_COMMIT_AFTER_FILES = 64
+_WORKERS_NEED = ("indexer.analysis", "onnxruntime")
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A source was compared with the catalogue."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A file is committed: it is in the catalogue, whatever happens next."""
+
+    path: str
+    outcome: Outcome
+    size_bytes: int
+    duration_s: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A file could not be indexed; the failure is committed."""
+
+    failure: Failure
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Indexing:
+    """All files are committed; the index file of an encoder is being written."""
+
+    encoder: str
+
+
+Event = Planned | Done | Failed | Indexing
+"""What a run tells while it goes on."""
+
+
+class Stop(Protocol):
+    """Asked between files whether to end the run; `threading.Event` will do."""
+
+    def is_set(self) -> bool: ...
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did.
+
+    Attributes
+    ----------
+    outcomes : Counter of Outcome
+        Files by what storing them did.
+    failures : list of Failure
+        Those of this run.
+    failed_before : list of Failure
+        Known bad files that have not changed and were not tried again.
+    duration_s : float
+        Audio that was analysed, in seconds.
+    elapsed_s : float
+    cpu_s : dict of str to float
+        CPU time by stage, all workers together.
+    stopped : bool
+        Whether the run was ended before all was done.
+    """
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+    failed_before: list[Failure] = field(default_factory=list)
+    n_found: int = 0
+    n_unchanged: int = 0
+    n_ignored: int = 0
+    n_missing: int = 0
+    n_returned: int = 0
+    n_redescribed: int = 0
+    duration_s: float = 0.0
+    elapsed_s: float = 0.0
+    cpu_s: dict[str, float] = field(default_factory=dict)
+    stopped: bool = False
+
+
+def run(
+    writer: CatalogueWriter,
+    sources: Sequence[Source],
+    wanted: Wanted,
+    *,
+    n_workers: int,
+    on_event: Callable[[Event], None],
+    stop: Stop,
+) -> Summary:
+    """Index sources.
+
+    Every result is committed soon after it arrives; a run that is killed at any moment has lost
+    nothing but what was in flight, and the next one goes on from there.
+
+    Parameters
+    ----------
+    n_workers
+        Processes that analyse files.
+    on_event
+        Told of each step, in the caller's thread.
+    stop
+        When it is set, no new file is begun; what is in flight is finished and committed.
+    """
+    return _Run(writer, wanted, n_workers, on_event, stop).over(sources)
+
+
+class _Run:
+    def __init__(
+        self,
+        writer: CatalogueWriter,
+        wanted: Wanted,
+        n_workers: int,
+        on_event: Callable[[Event], None],
+        stop: Stop,
+    ) -> None:
+        self._writer = writer
+        self._wanted = wanted
+        self._n_workers = n_workers
+        self._on_event = on_event
+        self._stop = stop
+        self._summary = Summary()
+        self._again: deque[Job] = deque()
+        self._batch: list[tuple[Job, Analysis | Failure]] = []
+        self._committed_at = time.monotonic()
+
+    def over(self, sources: Sequence[Source]) -> Summary:
+        began = time.monotonic()
+        plans = [self._prepare(source) for source in sources]
+        jobs = [job for plan in plans for job in plan.jobs]
+        if jobs:
+            n_workers = min(self._n_workers, len(jobs))
+            pool = WorkerPool[Job, Report](n_workers, Analyser, preload=_WORKERS_NEED)
+            try:
+                self._analyse(pool, iter(jobs))
+                while self._again and not self._stop.is_set():
+                    waiting, self._again = self._again, deque()
+                    self._analyse(pool, iter(waiting))
+            finally:
+                pool.close()
+        for encoder in self._wanted.encoders:
+            self._save_index(encoder)
+        self._summary.stopped = self._stop.is_set()
+        self._summary.elapsed_s = time.monotonic() - began
+        return self._summary
+
+    def _prepare(self, source: Source) -> Plan:
+        plan = plan_source(self._writer.catalogue, source, self._wanted)
+        # Vanished files first: a file found again elsewhere is recognised by its content then.
+        self._writer.mark_missing(plan.missing)
+        self._writer.mark_present(plan.returned)
+        self._writer.clear_failures(plan.collection.id, plan.gone_failures)
+        for change in plan.redescriptions:
+            self._writer.redescribe(change.file_id, change.description, change.sidecar_digest)
+        summary = self._summary
+        summary.n_found += plan.n_found
+        summary.n_unchanged += plan.n_unchanged
+        summary.n_ignored += plan.n_ignored
+        summary.n_missing += len(plan.missing)
+        summary.n_returned += len(plan.returned)
+        summary.n_redescribed += len(plan.redescriptions)
+        summary.failed_before += plan.failed_before
+        self._on_event(Planned(plan))
+        self._writer.store(plan.unreadable)
+        for failure in plan.unreadable:
+            self._note_failure(failure, 0)
+        return plan
+
+    def _analyse(self, pool: WorkerPool[Job, Report], jobs: Iterator[Job]) -> None:
+        for job, report in pool.run(self._until_stopped(jobs)):
+            if isinstance(report, WorkerDied):
+                failure = Failure(
+                    job.collection_id,
+                    job.path,
+                    WORKER_STAGE,
+                    f"the process that analysed it was {report.reason}",
+                    job.state,
+                )
+                self._batch.append((job, failure))
+            else:
+                for stage, seconds in report.seconds.items():
+                    self._summary.cpu_s[stage] = self._summary.cpu_s.get(stage, 0.0) + seconds
+                self._batch.append((job, report.result))
+            waited_s = time.monotonic() - self._committed_at
+            if waited_s > _COMMIT_AFTER_S or len(self._batch) >= _COMMIT_AFTER_FILES:
+                self._commit()
+        self._commit()
+
+    def _until_stopped(self, jobs: Iterator[Job]) -> Iterator[Job]:
+        for job in jobs:
+            if self._stop.is_set():
+                return
+            yield job
+
+    def _commit(self) -> None:
+        batch, self._batch = self._batch, []
+        cpu = time.process_time()
+        outcomes = self._writer.store([result for _, result in batch])
+        spent = time.process_time() - cpu
+        self._summary.cpu_s["store"] = self._summary.cpu_s.get("store", 0.0) + spent
+        self._committed_at = time.monotonic()
+        for (job, result), outcome in zip(batch, outcomes, strict=True):
+            if isinstance(result, Failure):
+                self._note_failure(result, job.state.size_bytes)
+            elif outcome is Outcome.VANISHED:
+                self._again.append(replace(job, known_hashes=frozenset()))
+            else:
+                self._note_done(job, result, outcome)
+
+    def _note_done(self, job: Job, result: Analysis, outcome: Outcome) -> None:
+        duration_s = result.technical.duration_s if result.technical else 0.0
+        warnings = result.technical.warnings if result.technical else ()
+        self._summary.outcomes[outcome] += 1
+        self._summary.duration_s += duration_s
+        self._on_event(Done(job.path, outcome, job.state.size_bytes, duration_s, warnings))
+
+    def _note_failure(self, failure: Failure, size_bytes: int) -> None:
+        self._summary.failures.append(failure)
+        self._on_event(Failed(failure, size_bytes))
+
+    def _save_index(self, encoder: str) -> None:
+        if encoder not in (held.name for held in self._writer.catalogue.encoders()):
+            return  # not one file could be embedded
+        index = SegmentIndex.open(self._writer.catalogue, encoder)
+        if not index.is_saved():
+            self._on_event(Indexing(encoder))
+            index.save(self._writer)

@@ -1,0 +1,195 @@
+"""Compare what lies on disk with what a catalogue knows: what is to be done, what is done."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from db.catalogue import Catalogue
+from db.records import CollectionInfo, Description, Failure, FileState, KnownFile
+from indexer.analysis import DESCRIPTOR_SCHEME, READ_STAGE, Job
+from indexer.metadata import merge
+from indexer.scan import Found, Scanner, Unreadable
+
+SCAN_STAGE = "scan"
+"""The stage of failures to even look at a file; always tried again."""
+
+WORKER_STAGE = "worker"
+"""The stage of failures that took the worker's process along; always tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a run is to compute, and how hard it looks.
+
+    Attributes
+    ----------
+    encoders : tuple of str
+        Ids of the encoders.
+    describe : bool
+        Whether to compute descriptors.
+    verify : bool
+        Compare contents of files whose size and time are unchanged, too.
+    retry : bool
+        Try files again that failed before and have not changed since.
+    """
+
+    encoders: tuple[str, ...]
+    describe: bool = True
+    verify: bool = False
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Redescription:
+    """A file whose sidecar or manifest changed while its audio did not."""
+
+    file_id: int
+    description: Description
+    sidecar_digest: str | None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a run over one part of a collection has to do.
+
+    Attributes
+    ----------
+    missing, returned : list of int
+        Ids of files that have vanished, and of vanished ones that are back unchanged.
+    gone_failures : list of str
+        Paths of failures whose file is no longer there, or is there again as it was.
+    """
+
+    collection: CollectionInfo
+    jobs: list[Job] = field(default_factory=list)
+    unreadable: list[Failure] = field(default_factory=list)
+    failed_before: list[Failure] = field(default_factory=list)
+    redescriptions: list[Redescription] = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
+    returned: list[int] = field(default_factory=list)
+    gone_failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    n_found: int = 0
+    n_unchanged: int = 0
+    n_ignored: int = 0
+
+
+Describe = Callable[[str], Description | None]
+"""Gives what sidecars and manifests say of a path; None when they say nothing."""
+
+
+class Planner:
+    """Makes the plan of one run over one collection."""
+
+    def __init__(
+        self, catalogue: Catalogue, collection: CollectionInfo, wanted: Wanted, describe: Describe
+    ) -> None:
+        self._catalogue = catalogue
+        self._collection = collection
+        self._wanted = wanted
+        self._describe = describe
+        self._known = catalogue.known_files(collection.id)
+        self._failures = {f.path: f for f in catalogue.failures(collection.id)}
+        self._embedded = {
+            encoder: catalogue.recordings_with_vectors(encoder) for encoder in wanted.encoders
+        }
+        self._described = (
+            catalogue.recordings_with_descriptors(DESCRIPTOR_SCHEME) if wanted.describe else set()
+        )
+        self.plan = Plan(collection)
+
+    def scan(self, scanner: Scanner) -> Plan:
+        """Plan for everything that a walk finds; what it does not find any more is missing."""
+        present = self._take(scanner)
+        self.plan.n_ignored += scanner.n_ignored
+        self._note_absent(present, scanner)
+        return self.plan
+
+    def listed(self, entries: Iterable[Found | Unreadable]) -> Plan:
+        """Plan for the files of a list; nothing is concluded about files that are not on it."""
+        self._take(entries)
+        return self.plan
+
+    def _take(self, entries: Iterable[Found | Unreadable]) -> set[str]:
+        present = set()
+        for entry in entries:
+            if isinstance(entry, Unreadable):
+                failure = Failure(self._collection.id, entry.path, SCAN_STAGE, entry.reason, None)
+                self.plan.unreadable.append(failure)
+            else:
+                present.add(entry.path)
+                self.plan.n_found += 1
+                self._consider(entry)
+        return present
+
+    def _consider(self, found: Found) -> None:
+        known = self._known.get(found.path)
+        sidecar = self._describe(found.path)
+        digest = sidecar.digest() if sidecar else None
+        unchanged = known is not None and known.state == found.state
+        if known is not None and unchanged and not self._wanted.verify and self._is_complete(known):
+            self._keep(known, sidecar, digest)
+            return
+        failure = self._failures.get(found.path)
+        if failure is not None and not self._worth_another_try(failure, found.state):
+            self.plan.failed_before.append(failure)
+            return
+        self.plan.jobs.append(
+            Job(
+                self._collection.id,
+                self._collection.root,
+                found.path,
+                found.state,
+                sidecar or Description(),
+                digest,
+                self._wanted.encoders,
+                self._wanted.describe,
+                self._complete_hashes(found.state.size_bytes),
+            )
+        )
+
+    def _keep(self, known: KnownFile, sidecar: Description | None, digest: str | None) -> None:
+        if known.path in self._failures:
+            self.plan.gone_failures.append(known.path)
+        if known.missing:
+            self.plan.returned.append(known.id)
+        if digest != known.sidecar_digest:
+            merged = merge(sidecar or Description(), Description.from_mapping(known.embedded))
+            self.plan.redescriptions.append(Redescription(known.id, merged, digest))
+        self.plan.n_unchanged += 1
+
+    def _is_complete(self, known: KnownFile) -> bool:
+        return self._has_all(known.recording_id)
+
+    def _has_all(self, recording_id: int) -> bool:
+        if self._wanted.describe and recording_id not in self._described:
+            return False
+        return all(recording_id in embedded for embedded in self._embedded.values())
+
+    def _complete_hashes(self, size_bytes: int) -> frozenset[str]:
+        same_size = self._catalogue.hashes_of_size(size_bytes)
+        return frozenset(hash_ for hash_, id_ in same_size.items() if self._has_all(id_))
+
+    def _worth_another_try(self, failure: Failure, state: FileState) -> bool:
+        may_have_passed = failure.stage in (READ_STAGE, SCAN_STAGE, WORKER_STAGE)
+        return self._wanted.retry or may_have_passed or failure.state != state
+
+    def _note_absent(self, present: set[str], scanner: Scanner) -> None:
+        out_of_sight = scanner.unreadable_folders
+        looked_at = {entry.path for entry in self.plan.unreadable}
+
+        def is_gone(path: str) -> bool:
+            return (
+                path not in present
+                and path not in looked_at
+                and _is_below(path, scanner.scope)
+                and not any(_is_below(path, folder) for folder in out_of_sight)
+            )
+
+        self.plan.missing += [
+            file.id for file in self._known.values() if not file.missing and is_gone(file.path)
+        ]
+        self.plan.gone_failures += [path for path in self._failures if is_gone(path)]
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return folder in ("", ".") or path == folder or path.startswith(f"{folder}/")

@@ -1,0 +1,116 @@
+"""Walk a folder and find what looks like audio, losing nothing on the way."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from db.records import FileState
+from indexer.audio import AUDIO_SUFFIXES
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that may hold audio; its path is relative to the collection's root."""
+
+    path: str
+    state: FileState
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something that should be looked into but cannot be, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Scanner:
+    """Walks a part of a collection in a fixed order.
+
+    Hidden files and folders are passed over; links are followed, each folder once.
+
+    Attributes
+    ----------
+    root : Path
+        The collection's folder; must exist.
+    scope : str
+        The part of it to walk: ``""`` for all, a folder or one file, relative and with ``/``.
+    n_ignored : int
+        Files that do not look like audio by their suffix, counted while walking.
+    unreadable_folders : list of str
+        Folders that could not be opened: nothing may be concluded from the absence of files there.
+    """
+
+    root: Path
+    scope: str = ""
+    n_ignored: int = 0
+    unreadable_folders: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Found | Unreadable]:
+        start = self.root / self.scope
+        if start.is_dir():
+            yield from self._walk(start, frozenset())
+        else:
+            yield look_at(start, self.scope)
+
+    def _walk(
+        self, folder: Path, above: frozenset[tuple[int, int]]
+    ) -> Iterator[Found | Unreadable]:
+        try:
+            status = folder.stat()
+            names = sorted(os.listdir(folder))  # noqa: PTH208  (names only: no stat of each)
+        except OSError as error:
+            path = _readable(folder.relative_to(self.root).as_posix())
+            self.unreadable_folders.append(path)
+            yield Unreadable(path, f"the folder cannot be opened: {error.strerror}")
+            return
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            return  # a link back to a folder that contains it
+        for name in names:
+            if name.startswith("."):
+                continue
+            entry = folder / name
+            if entry.is_dir():
+                yield from self._walk(entry, above | {identity})
+            elif entry.suffix.lower() in AUDIO_SUFFIXES:
+                yield look_at(entry, entry.relative_to(self.root).as_posix())
+            else:
+                self.n_ignored += 1
+
+
+def file_state(path: Path) -> FileState:
+    """Return size and modification time of a file.
+
+    Raises
+    ------
+    OSError
+        If there is none, or it may not be looked at.
+    """
+    status = path.stat()
+    return FileState(status.st_size, status.st_mtime_ns)
+
+
+def look_at(path: Path, relative: str) -> Found | Unreadable:
+    """Look at one file without opening it; its path in the collection is `relative`."""
+    try:
+        relative.encode("utf-8")
+    except UnicodeEncodeError:
+        return Unreadable(_readable(relative), "its name is not valid UTF-8: rename it")
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        reason = "a broken link" if path.is_symlink() else "there is no such file"
+        return Unreadable(relative, reason)
+    except OSError as error:
+        return Unreadable(relative, f"cannot be opened: {error.strerror}")
+    if not stat.S_ISREG(status.st_mode):
+        return Unreadable(relative, "not a regular file")
+    return Found(relative, FileState(status.st_size, status.st_mtime_ns))
+
+
+def _readable(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

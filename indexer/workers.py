@@ -1,0 +1,194 @@
+"""Work in processes of its own, so that no file can take the run down with it.
+
+A decoder that crashes on a damaged file takes only its worker along. Which file it was is known
+for certain, because a worker holds one job at a time; `concurrent.futures` would break the whole
+pool and not tell.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from typing import Generic, TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+# Never forked from this process, whose libraries have threads. On Linux from a server that has
+# only the imports done, so that sixteen workers, or one after a crash, do not each import anew.
+_CONTEXT: ForkServerContext | SpawnContext = (
+    multiprocessing.get_context("forkserver")
+    if sys.platform == "linux"
+    else multiprocessing.get_context("spawn")
+)
+
+# One worker a core: more threads in each would only get in each other's way.
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDied:
+    """A worker's process ended in the middle of a job.
+
+    Attributes
+    ----------
+    reason : str
+        How it ended, as ``"killed by signal 11 (SIGSEGV)"``.
+    """
+
+    reason: str
+
+
+@dataclass(slots=True)
+class _Worker(Generic[Job]):
+    process: BaseProcess
+    connection: Connection
+    job: Job | None = None
+
+
+class WorkerPool(Generic[Job, Result]):
+    """A fixed number of processes that each do one job at a time.
+
+    Parameters
+    ----------
+    n_workers : int
+        How many, at least 1.
+    prepare : callable
+        Called once in each process; returns the function that does the jobs. It, the jobs and the
+        results must be picklable.
+    preload : sequence of str
+        Modules that all workers need.
+    """
+
+    def __init__(
+        self,
+        n_workers: int,
+        prepare: Callable[[], Callable[[Job], Result]],
+        *,
+        preload: Sequence[str] = (),
+    ) -> None:
+        if n_workers < 1:
+            raise ValueError(f"a pool needs at least one worker, not {n_workers}")
+        self._n_workers = n_workers
+        self._prepare = prepare
+        self._workers: list[_Worker[Job]] = []
+        _CONTEXT.set_forkserver_preload(list(preload))
+
+    def run(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, Result | WorkerDied]]:
+        """Do jobs and yield each with its result, in the order in which they are done.
+
+        A job is taken from the iterator only when a worker is free for it, so that what is in
+        flight stays bounded and whoever owns the iterator can end it at any time.
+        """
+        self._hand_out(jobs)
+        while True:
+            busy = [worker for worker in self._workers if worker.job is not None]
+            if not busy:
+                return
+            ready = set(wait([worker.connection for worker in busy]))
+            for worker in busy:
+                if worker.connection in ready and worker.job is not None:
+                    job = worker.job
+                    result = self._collect(worker)
+                    self._hand_out(jobs)  # before our caller takes its time
+                    yield job, result
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in self._workers:
+            worker.connection.close()  # a worker ends when nobody talks to it any more
+        for worker in self._workers:
+            worker.process.join(timeout=10)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+        self._workers.clear()
+
+    def _hand_out(self, jobs: Iterator[Job]) -> None:
+        for slot in range(self._n_workers):
+            if slot < len(self._workers) and self._workers[slot].job is not None:
+                continue
+            job = next(jobs, None)
+            if job is None:
+                return
+            if slot == len(self._workers):
+                self._workers.append(self._start())
+            worker = self._workers[slot]
+            worker.job = job
+            try:
+                worker.connection.send(job)
+            except OSError:  # it died while idle; the job has not begun, so another may do it
+                self._workers[slot] = worker = self._start()
+                worker.job = job
+                worker.connection.send(job)
+
+    def _collect(self, worker: _Worker[Job]) -> Result | WorkerDied:
+        try:
+            result: Result = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.process.join()
+            code = worker.process.exitcode
+            self._workers[self._workers.index(worker)] = self._start()
+            return WorkerDied(_describe_exit(code))
+        worker.job = None
+        return result
+
+    def _start(self) -> _Worker[Job]:
+        ours, theirs = _CONTEXT.Pipe()
+        process = _CONTEXT.Process(target=_serve, args=(theirs, self._prepare), daemon=True)
+        with _environment(_ONE_THREAD):
+            process.start()
+        theirs.close()  # else the end of the process would not close the pipe
+        return _Worker(process, ours)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Let processes that are started within inherit these variables."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _serve(connection: Connection, prepare: Callable[[], Callable[[Job], Result]]) -> None:
+    # Ctrl-C reaches the whole group of processes; what is in flight is to be finished.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    work = prepare()
+    while True:
+        try:
+            job = connection.recv()
+        except EOFError:
+            return
+        connection.send(work(job))
+
+
+def _die_with_parent() -> None:
+    """End this process when its parent is gone, however it went: SIGKILL leaves no time to tell."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _describe_exit(code: int | None) -> str:
+    if code is not None and code < 0:
+        try:
+            return f"killed by signal {-code} ({signal.Signals(-code).name})"
+        except ValueError:
+            return f"killed by signal {-code}"
+    return f"ended with exit code {code}"

@@ -1,0 +1,1 @@
+"""Queries in, time-coded hits out."""

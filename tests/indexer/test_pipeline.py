@@ -1,0 +1,384 @@
+"""Indexing a folder, again and again, while it changes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from db.catalogue import Catalogue
+from db.records import RecordingInfo
+from db.writer import CatalogueWriter
+from indexer.pipeline import Done, Event, Failed, Summary, run
+from indexer.plan import Wanted
+from indexer.sources import SourceError, failed_sources, folder_source, manifest_source
+from tests.indexer.conftest import write_sound
+
+ENCODER = "echoic-mini/1"
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
+    with Catalogue.open(tmp_path / "catalogue", create=True) as opened:
+        yield opened
+
+
+def index(
+    catalogue: Catalogue,
+    *paths: Path,
+    on_event: Callable[[Event], None] = lambda event: None,
+    stop: threading.Event | None = None,
+    manifest: Path | None = None,
+    **wanted: bool,
+) -> Summary:
+    with CatalogueWriter(catalogue) as writer:
+        sources = [folder_source(writer, path) for path in paths]
+        if manifest is not None:
+            sources.append(manifest_source(writer, manifest, None))
+        return run(
+            writer,
+            sources,
+            Wanted((ENCODER,), **wanted),
+            n_workers=1,
+            on_event=on_event,
+            stop=stop or threading.Event(),
+        )
+
+
+def outcomes(summary: Summary) -> dict[str, int]:
+    return {outcome.value: n for outcome, n in summary.outcomes.items()}
+
+
+def by_path(catalogue: Catalogue) -> dict[str, RecordingInfo]:
+    (collection,) = catalogue.collections()
+    known = catalogue.known_files(collection.id)
+    return {path: catalogue.recording(file.recording_id) for path, file in known.items()}
+
+
+def test_a_folder_is_indexed_with_all_that_is_known_of_its_files(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    summary = index(catalogue, archive)
+    assert outcomes(summary) == {"added": 5}
+    assert summary.failures == []
+    found = by_path(catalogue)
+    assert sorted(found) == ["a.wav", "b.flac", "deep/c.ogg", "deep/d.wav", "e.wav"]
+    last = found["e.wav"]
+    assert last.technical.duration_s == pytest.approx(4.5)
+    assert (last.technical.sample_rate, last.technical.channels) == (16_000, 1)
+    assert last.descriptors is not None
+    assert last.descriptors["spectral_centroid_hz"] > 0
+    assert dict(last.n_segments) == {ENCODER: 1}
+    assert catalogue.vectors(last.id, ENCODER).shape[0] == 1
+    assert summary.duration_s == pytest.approx(12.5, abs=0.1)
+
+
+def test_a_second_run_does_nothing(catalogue: Catalogue, archive: Path) -> None:
+    index(catalogue, archive)
+    before = by_path(catalogue)
+    summary = index(catalogue, archive)
+    assert outcomes(summary) == {}
+    assert summary.n_unchanged == 5
+    assert by_path(catalogue) == before
+
+
+def test_changed_vanished_moved_new_and_doubled_files_are_told_apart(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive)
+    ids = {path: recording.id for path, recording in by_path(catalogue).items()}
+    write_sound(archive / "a.wav", seed=50)  # changed
+    (archive / "b.flac").unlink()  # vanished
+    (archive / "deep" / "c.ogg").rename(archive / "moved.ogg")
+    shutil.copy(archive / "e.wav", archive / "double.wav")
+    write_sound(archive / "new.wav", seed=51)
+    summary = index(catalogue, archive)
+    assert outcomes(summary) == {"replaced": 1, "moved": 1, "linked": 1, "added": 1}
+    assert summary.n_missing == 2  # for a moment the moved one was, too
+    after = by_path(catalogue)
+    assert after["a.wav"].id != ids["a.wav"]
+    assert after["b.flac"].id == ids["b.flac"]
+    assert after["b.flac"].files[0].missing_since is not None
+    assert after["moved.ogg"].id == ids["deep/c.ogg"]
+    assert "deep/c.ogg" not in after
+    assert [file.path for file in after["e.wav"].files] == ["e.wav", "double.wav"]
+
+
+def test_a_file_that_comes_back_is_not_analysed_again(catalogue: Catalogue, archive: Path) -> None:
+    index(catalogue, archive)
+    away = archive.parent / "b.flac"
+    (archive / "b.flac").rename(away)
+    assert index(catalogue, archive).n_missing == 1
+    away.rename(archive / "b.flac")
+    summary = index(catalogue, archive)
+    assert (summary.n_returned, outcomes(summary)) == (1, {})
+    assert by_path(catalogue)["b.flac"].files[0].missing_since is None
+
+
+def test_two_files_that_swapped_their_names_are_both_kept(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive)
+    a, e = by_path(catalogue)["a.wav"].content_hash, by_path(catalogue)["e.wav"].content_hash
+    (archive / "a.wav").rename(archive / "x.wav")
+    (archive / "e.wav").rename(archive / "a.wav")
+    (archive / "x.wav").rename(archive / "e.wav")
+    index(catalogue, archive)
+    found = by_path(catalogue)
+    assert (found["a.wav"].content_hash, found["e.wav"].content_hash) == (e, a)
+    assert len(found) == 5
+
+
+def test_an_edit_that_keeps_size_and_time_is_found_with_verify(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive)
+    path = archive / "a.wav"
+    times = path.stat()
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert outcomes(index(catalogue, archive)) == {}
+    assert outcomes(index(catalogue, archive, verify=True)) == {"updated": 4, "replaced": 1}
+
+
+def test_a_part_of_a_collection_can_be_indexed_on_its_own(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive / "deep" / "c.ogg")
+    assert [c.root for c in catalogue.collections()] == [str(archive / "deep")]
+    index(catalogue, archive / "deep")
+    assert sorted(by_path(catalogue)) == ["c.ogg", "d.wav"]
+    (archive / "deep" / "d.wav").unlink()
+    assert index(catalogue, archive / "deep" / "c.ogg").n_missing == 0
+
+
+def test_a_new_encoder_or_feature_is_added_without_losing_the_old(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive, describe=False)
+    assert by_path(catalogue)["a.wav"].descriptors is None
+    vectors = catalogue.vectors(by_path(catalogue)["a.wav"].id, ENCODER)
+    assert outcomes(index(catalogue, archive)) == {"updated": 5}
+    found = by_path(catalogue)["a.wav"]
+    assert found.descriptors is not None
+    np.testing.assert_array_equal(catalogue.vectors(found.id, ENCODER), vectors)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and permissions of POSIX")
+def test_bad_files_are_reported_and_none_of_them_is_fatal(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    whole = (archive / "b.flac").read_bytes()
+    (archive / "corrupt.flac").write_bytes(whole[:60] + bytes(1000) + whole[1060:4000])
+    (archive / "empty.wav").write_bytes(b"")
+    (archive / "text.wav").write_text("Dear diary, today I renamed a text file.")
+    (archive / "broken-link.wav").symlink_to(archive / "nowhere.wav")
+    (archive / "loop").symlink_to(archive)
+    (archive / "folder.wav").mkdir()
+    os.mkfifo(archive / "pipe.wav")
+    write_sound(archive / "short.wav", seed=9, length_s=0.05)
+    write_sound(archive / "noaudio.wav", length_s=0.0)
+    summary = index(catalogue, archive)
+    assert outcomes(summary) == {"added": 6}  # the five, and the one of 0.05 s
+    failed = {failure.path: failure for failure in summary.failures}
+    assert sorted(failed) == [
+        "broken-link.wav",
+        "corrupt.flac",
+        "empty.wav",
+        "noaudio.wav",
+        "pipe.wav",
+        "text.wav",
+    ]
+    assert failed["broken-link.wav"].reason == "a broken link"
+    assert "empty" in failed["empty.wav"].reason
+    assert "not audio" in failed["text.wav"].reason
+    assert "no audio" in failed["noaudio.wav"].reason
+    assert failed["corrupt.flac"].stage == "decode"
+    assert {failure.path for failure in catalogue.failures()} == set(failed)
+
+
+def unprivileged() -> list[str]:
+    """Return what makes a command subject to permissions, which root is not."""
+    if os.name != "posix":
+        pytest.skip("permissions of POSIX")
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("root can read everything, and there is no setpriv to change that")
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+
+
+def test_files_and_folders_without_permission_are_reported_and_not_taken_for_vanished(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive)
+    (archive / "a.wav").chmod(0)
+    (archive / "deep").chmod(0)
+    write_sound(archive / "forbidden.wav", seed=70).chmod(0)
+    command = [sys.executable, "-m", "ui", "index", str(archive), "--json"]
+    ran = subprocess.run(
+        [*unprivileged(), *command, "--catalogue", catalogue.location],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (archive / "deep").chmod(0o755)
+    assert ran.returncode == 1, ran.stderr
+    failed = {failure.path: failure.reason for failure in catalogue.failures()}
+    assert sorted(failed) == ["deep", "forbidden.wav"]
+    assert all("ermission denied" in reason for reason in failed.values())
+    finished = json.loads(ran.stdout.splitlines()[-1])
+    assert finished["missing"] == 0
+    assert finished["unchanged"] == 3  # a.wav cannot be read, but is as it was
+    assert outcomes(index(catalogue, archive)) == {"added": 1}  # root again: all can be read
+    assert catalogue.failures() == []
+
+
+def test_a_bad_file_is_not_tried_again_until_it_changes_or_is_asked_for(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    bad = archive / "bad.wav"
+    bad.write_text("not audio")
+    assert len(index(catalogue, archive).failures) == 1
+    again = index(catalogue, archive)
+    assert (again.failures, len(again.failed_before)) == ([], 1)
+    assert len(index(catalogue, archive, retry=True).failures) == 1
+    assert catalogue.failures()[0].attempts == 2
+    write_sound(bad, seed=80)
+    assert outcomes(index(catalogue, archive)) == {"added": 1}
+    assert catalogue.failures() == []
+
+
+def test_the_failure_of_a_file_that_was_removed_is_forgotten(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    (archive / "bad.wav").write_text("not audio")
+    index(catalogue, archive)
+    (archive / "bad.wav").unlink()
+    index(catalogue, archive)
+    assert catalogue.failures() == []
+
+
+def test_failed_files_can_be_tried_again_on_their_own(catalogue: Catalogue, archive: Path) -> None:
+    (archive / "bad.wav").write_text("not audio")
+    index(catalogue, archive)
+    (source,) = failed_sources(catalogue)
+    assert source.paths == ("bad.wav",)
+
+
+def test_originals_are_not_touched(catalogue: Catalogue, archive: Path) -> None:
+    def state() -> dict[str, tuple[int, int, bytes]]:
+        files = (path for path in archive.rglob("*") if path.is_file())
+        return {
+            path.name: (path.stat().st_mtime_ns, path.stat().st_mode, path.read_bytes())
+            for path in files
+        }
+
+    before = state()
+    index(catalogue, archive)
+    assert state() == before
+
+
+def test_a_run_that_is_stopped_finishes_what_is_in_flight_and_is_resumed(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    stop = threading.Event()
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Done):
+            stop.set()
+
+    for number in range(30):
+        write_sound(archive / f"more-{number}.wav", seed=100 + number, length_s=0.3)
+    first = index(catalogue, archive, on_event=on_event, stop=stop)
+    assert first.stopped
+    assert 0 < first.outcomes.total() < 35
+    second = index(catalogue, archive)
+    assert first.outcomes.total() + second.outcomes.total() == 35
+    assert len(by_path(catalogue)) == 35
+
+
+def test_events_tell_of_every_file_after_it_was_committed(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    (archive / "bad.wav").write_text("not audio")
+    seen = []
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Done):
+            (collection,) = catalogue.collections()
+            assert event.path in catalogue.known_files(collection.id)
+            seen.append(event.path)
+        elif isinstance(event, Failed):
+            assert event.failure.path in {failure.path for failure in catalogue.failures()}
+            seen.append(event.failure.path)
+
+    index(catalogue, archive, on_event=on_event)
+    assert len(seen) == 6
+
+
+def test_sidecars_and_folder_manifests_are_read_and_their_changes_noticed(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    (archive / "a.wav.json").write_text(json.dumps({"title": "Harbour", "tags": ["gulls"]}))
+    (archive / "manifest.csv").write_text("path,description,licence\na.wav,at dawn,CC0\n")
+    index(catalogue, archive)
+    said = by_path(catalogue)["a.wav"].files[0].description
+    assert (said.title, said.description, said.licence) == ("Harbour", "at dawn", "CC0")
+    assert said.tags == ("gulls",)
+    (archive / "a.wav.json").write_text(json.dumps({"title": "Shipyard"}))
+    summary = index(catalogue, archive)
+    assert (summary.n_redescribed, outcomes(summary)) == (1, {})
+    said = by_path(catalogue)["a.wav"].files[0].description
+    assert (said.title, said.description) == ("Shipyard", "at dawn")
+    assert catalogue.search_descriptions("harbour", 5) == []
+    assert len(catalogue.search_descriptions("shipyard", 5)) == 1
+
+
+def test_a_manifest_indexes_the_files_on_it_and_describes_them_from_then_on(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    manifest = archive / "list.csv"
+    manifest.write_text(
+        "path,title,creator,recorded_at\na.wav,Harbour,Ada,1962-05\ngone.wav,Nothing,,\n"
+    )
+    summary = index(catalogue, manifest=manifest)
+    assert outcomes(summary) == {"added": 1}
+    assert [failure.path for failure in summary.failures] == ["gone.wav"]
+    said = by_path(catalogue)["a.wav"].files[0].description
+    assert (said.title, said.creator, said.recorded_at) == ("Harbour", "Ada", "1962-05")
+    assert index(catalogue, archive).n_redescribed == 0
+    assert by_path(catalogue)["a.wav"].files[0].description == said
+    manifest.unlink()
+    with pytest.raises(SourceError, match="manifest"):
+        index(catalogue, archive)
+
+
+def test_what_is_not_there_is_an_error_and_marks_nothing_missing(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive)
+    archive.rename(archive.parent / "unmounted")
+    with pytest.raises(SourceError, match="no file or folder"):
+        index(catalogue, archive)
+    assert all(not r.files[0].missing_since for r in by_path(catalogue).values())
+
+
+def test_vectors_are_the_same_to_the_bit_on_every_run(tmp_path: Path, archive: Path) -> None:
+    vectors = []
+    for name in ("first", "second"):
+        with Catalogue.open(tmp_path / name, create=True) as catalogue:
+            index(catalogue, archive)
+            found = by_path(catalogue)
+            vectors.append(
+                {p: catalogue.vectors(r.id, ENCODER).tobytes() for p, r in found.items()}
+            )
+    assert vectors[0] == vectors[1]

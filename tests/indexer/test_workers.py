@@ -1,0 +1,103 @@
+"""Worker processes: what becomes of jobs whose worker dies, and of workers whose parent dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from indexer.workers import WorkerDied, WorkerPool
+
+
+def prepare() -> Callable[[str], str]:
+    return work
+
+
+def work(job: str) -> str:
+    if job == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if job == "exit":
+        os._exit(7)
+    return f"{job} done"
+
+
+@pytest.fixture
+def pool() -> Iterator[WorkerPool[str, str]]:
+    made = WorkerPool[str, str](2, prepare)
+    yield made
+    made.close()
+
+
+def test_every_job_comes_back_with_its_result(pool: WorkerPool[str, str]) -> None:
+    jobs = [str(number) for number in range(50)]
+    results = dict(pool.run(iter(jobs)))
+    assert results == {job: f"{job} done" for job in jobs}
+
+
+def test_a_job_that_kills_its_worker_is_named_and_the_others_go_on(
+    pool: WorkerPool[str, str],
+) -> None:
+    jobs = ["a", "crash", "b", "exit", "c", "d"]
+    results = dict(pool.run(iter(jobs)))
+    assert results["crash"] == WorkerDied("killed by signal 11 (SIGSEGV)")
+    assert results["exit"] == WorkerDied("ended with exit code 7")
+    assert {job: results[job] for job in "abcd"} == {job: f"{job} done" for job in "abcd"}
+
+
+def test_a_worker_that_dies_between_jobs_costs_no_job(pool: WorkerPool[str, str]) -> None:
+    assert dict(pool.run(iter(["a", "b"]))) == {"a": "a done", "b": "b done"}
+    processes = [worker.process for worker in pool._workers]
+    assert len(processes) == 2
+    for process in processes:
+        process.kill()
+        process.join(5)
+    assert dict(pool.run(iter(["c", "d"]))) == {"c": "c done", "d": "d done"}
+
+
+def test_no_more_jobs_are_taken_than_there_are_workers(pool: WorkerPool[str, str]) -> None:
+    taken = []
+
+    def jobs() -> Iterator[str]:
+        for number in range(10):
+            taken.append(number)
+            yield str(number)
+
+    for n_done, _ in enumerate(pool.run(jobs()), start=1):
+        assert len(taken) <= n_done + 2
+
+
+def test_workers_end_when_their_parent_is_killed() -> None:
+    script = textwrap.dedent(
+        """
+        import os, time
+        from indexer.workers import WorkerPool
+        from tests.indexer.test_workers import prepare
+        if __name__ == "__main__":
+            pool = WorkerPool(2, prepare)
+            list(pool.run(iter(["a", "b"])))
+            print("ready", flush=True)
+            time.sleep(60)
+        """
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout and parent.stdout.readline() == "ready\n"
+        children = psutil.Process(parent.pid).children(recursive=True)
+        assert len(children) >= 2
+        parent.kill()
+        deadline = time.monotonic() + 20
+        while any(child.is_running() for child in children) and time.monotonic() < deadline:
+            children = [c for c in children if c.is_running() and c.status() != "zombie"]
+            time.sleep(0.05)
+    assert children == []
+
+
+def test_a_pool_without_workers_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        WorkerPool[str, str](0, prepare)

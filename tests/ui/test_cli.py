@@ -1,0 +1,262 @@
+"""The command line as a user meets it: real processes, real files, real exit codes."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.indexer.conftest import write_sound
+from ui.cli import cli
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def echoic(
+    *arguments: str | Path, catalogue: Path | None = None, code: int = 0, **environment: str
+) -> str:
+    """Run a command; return what it prints, after making sure of its exit code."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "ui", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PROJECT,
+        env={
+            **os.environ,
+            **({"ECHOIC_CATALOGUE": str(catalogue)} if catalogue else {}),
+            **environment,
+        },
+    )
+    assert ran.returncode == code, f"exit code {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
+    assert "Traceback" not in ran.stderr
+    return ran.stdout if code in (0, 1) else ran.stderr
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> Path:
+    root = tmp_path / "sounds"
+    for number in range(3):
+        write_sound(root / f"sound-{number}.wav", seed=number)
+    return root
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    return tmp_path / "catalogue"
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_explains_itself(name: str) -> None:
+    said = echoic(name, "--help")
+    assert "Usage: echoic" in said
+    assert len(said.split("Options:")[0].split()) > 8
+
+
+def test_help_loads_no_model_no_database_and_no_audio_library() -> None:
+    script = (
+        "import sys\n"
+        "from ui.cli import cli\n"
+        "cli(['--help'], standalone_mode=False)\n"
+        "heavy = {'numpy', 'scipy', 'librosa', 'faiss', 'onnxruntime', 'sqlalchemy', 'av',\n"
+        "         'soundfile', 'soxr', 'alembic', 'rich'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=PROJECT
+    )
+    assert ran.stderr.strip() == "[]"
+
+
+def test_index_then_search_then_similar_in_every_format(sounds: Path, catalogue: Path) -> None:
+    said = echoic("index", sounds, catalogue=catalogue)
+    assert "3 audio files: 3 new." in said
+    said = echoic("search", "a", "steady", "tone", "-k", "2", catalogue=catalogue)
+    assert len(said.splitlines()) == 2
+    hits = json.loads(echoic("search", "tone", "--json", catalogue=catalogue))
+    assert [hit["rank"] for hit in hits] == [1, 2, 3]
+    assert {hit["path"] for hit in hits} == {str(sounds / f"sound-{n}.wav") for n in range(3)}
+    assert all(hit["passages"][0]["onset_s"] == 0.0 for hit in hits)
+    table = echoic("similar", sounds / "sound-1.wav", "--csv", catalogue=catalogue)
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert len(rows) == 2
+    assert float(rows[0]["score"]) >= float(rows[1]["score"])
+    by_name = echoic("search", "--by", "description", "sound 2", catalogue=catalogue)
+    assert "sound-2.wav" in by_name
+    assert len(by_name.splitlines()) == 1
+
+
+def test_exit_codes_tell_what_happened(sounds: Path, catalogue: Path, tmp_path: Path) -> None:
+    echoic("index", sounds, catalogue=catalogue, code=0)
+    (sounds / "bad.wav").write_text("not audio")
+    assert "bad.wav" in echoic("index", sounds, catalogue=catalogue, code=1)
+    assert "failed before" in echoic("index", sounds, catalogue=catalogue, code=1)
+    said = echoic("failures", catalogue=catalogue, code=1)
+    assert "bad.wav" in said
+    assert "not audio" in said
+    assert "2 times" in echoic("failures", "--retry", catalogue=catalogue, code=2) + echoic(
+        "failures", catalogue=catalogue, code=1
+    )
+    (sounds / "bad.wav").unlink()
+    echoic("index", sounds, catalogue=catalogue, code=0)
+    echoic("failures", catalogue=catalogue, code=0)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    echoic("index", empty, catalogue=catalogue, code=2)
+    assert "no file or folder" in echoic("index", tmp_path / "no", catalogue=catalogue, code=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["search", "dog"], "there is no catalogue"),
+        (["search", "   "], "there is no catalogue"),
+        (["search"], "Missing argument"),
+        (["index"], "name a folder"),
+        (["index", "x", "--manifest", "y"], "not both"),
+        (["index", ".", "--encoder", "nonsense"], "no encoder 'nonsense'"),
+        (["index", "--manifest", "nowhere.csv"], "nowhere.csv"),
+        (["status"], "there is no catalogue"),
+        (["forget"], "name one thing"),
+        (["fetch", "nonsense"], "no manifest 'nonsense'"),
+        (["similar", "nowhere.wav"], "there is no catalogue"),
+        (["search", "dog", "--csv", "--json"], "not both"),
+    ],
+)
+def test_mistakes_get_a_sentence_and_no_traceback(
+    arguments: list[str], expected: str, catalogue: Path
+) -> None:
+    said = echoic(*arguments, catalogue=catalogue, code=2)
+    assert expected in said
+
+
+def test_json_lines_tell_of_every_step(sounds: Path, catalogue: Path) -> None:
+    lines = [
+        json.loads(line)
+        for line in echoic("index", sounds, "--json", catalogue=catalogue).splitlines()
+    ]
+    kinds = [line["event"] for line in lines]
+    assert kinds == ["planned", "done", "done", "done", "indexing", "finished"]
+    assert lines[-1]["outcomes"] == {"added": 3}
+    assert lines[-1]["audio_s"] == pytest.approx(3.0)
+
+
+def test_status_show_relocate_and_forget(sounds: Path, catalogue: Path, tmp_path: Path) -> None:
+    echoic("index", sounds, catalogue=catalogue)
+    said = echoic("status", catalogue=catalogue)
+    assert "3 recordings" in said
+    assert "up to date" in said
+    assert json.loads(echoic("status", "--json", catalogue=catalogue))["n_recordings"] == 3
+    shown = echoic("show", "sound-1.wav", catalogue=catalogue)
+    assert "16,000 Hz" in shown
+    assert "sha256:" in shown
+    assert "spectral_centroid_hz" in shown
+    moved = tmp_path / "moved"
+    sounds.rename(moved)
+    assert "is not there" in echoic("check", catalogue=catalogue, code=1)
+    echoic("relocate", "sounds", tmp_path, catalogue=catalogue, code=2)
+    assert "3 of 3 files" in echoic("relocate", "sounds", moved, catalogue=catalogue)
+    assert "All is well" in echoic("check", "--contents", catalogue=catalogue)
+    assert "3 unchanged" in echoic("index", moved, catalogue=catalogue)
+    echoic("forget", "sound-1.wav", "--yes", catalogue=catalogue)
+    assert "2 recordings" in echoic("status", catalogue=catalogue)
+    assert (moved / "sound-1.wav").exists()
+    echoic("forget", "--collection", "sounds", "--yes", catalogue=catalogue)
+    assert "0 recordings" in echoic("status", catalogue=catalogue)
+
+
+def test_check_finds_and_repair_mends(sounds: Path, catalogue: Path) -> None:
+    echoic("index", sounds, catalogue=catalogue)
+    (index_file,) = (catalogue / "index").iterdir()
+    index_file.write_bytes(b"garbage")
+    assert "index:" in echoic("check", catalogue=catalogue, code=1)
+    ran = subprocess.run(
+        [sys.executable, "-m", "ui", "search", "tone", "--catalogue", str(catalogue)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PROJECT,
+    )
+    assert len(ran.stdout.splitlines()) == 3  # answered from the database
+    assert "echoic repair" in ran.stderr
+    assert "anew" in echoic("repair", catalogue=catalogue)
+    assert "All is well" in echoic("check", catalogue=catalogue)
+    assert "Nothing to repair" in echoic("repair", catalogue=catalogue)
+
+
+def test_ctrl_c_ends_after_the_files_in_hand_and_the_next_run_goes_on(
+    tmp_path: Path, catalogue: Path
+) -> None:
+    root = tmp_path / "many"
+    for number in range(60):
+        write_sound(root / f"{number}.wav", seed=number, length_s=3.0)
+    with subprocess.Popen(
+        [sys.executable, "-m", "ui", "index", str(root), "--json", "--catalogue", str(catalogue)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT,
+    ) as process:
+        assert process.stdout and process.stderr
+        for _ in range(4):
+            process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        finished = json.loads(process.stdout.read().splitlines()[-1])
+        assert "Stopping after the files in hand" in process.stderr.read()
+    assert process.returncode == 130
+    assert finished["stopped"]
+    n_done = finished["outcomes"]["added"]
+    assert 3 <= n_done < 60
+    assert "All is well" in echoic("check", catalogue=catalogue)
+    assert f"{60 - n_done} new, {n_done} unchanged" in echoic("index", root, catalogue=catalogue)
+
+
+def test_a_second_indexer_is_told_who_is_at_work(tmp_path: Path, catalogue: Path) -> None:
+    from db.catalogue import Catalogue
+    from db.writer import CatalogueWriter
+
+    with Catalogue.open(catalogue, create=True) as opened, CatalogueWriter(opened):
+        said = echoic("index", tmp_path, catalogue=catalogue, code=2)
+    assert f"process {os.getpid()}" in said
+
+
+def test_watch_takes_in_what_is_added_while_it_runs(sounds: Path, catalogue: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "ui", "watch", str(sounds), "--json", "--catalogue", str(catalogue)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT,
+    ) as process:
+        assert process.stdout and process.stderr
+        assert "Watching" in process.stderr.readline()
+        time.sleep(0.5)
+        write_sound(sounds / "late.wav", seed=42)
+        for line in process.stdout:
+            event = json.loads(line)
+            if event["event"] == "done" and event["path"] == "late.wav":
+                break
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "late.wav" in echoic("show", "late.wav", catalogue=catalogue)
+
+
+def test_names_that_are_not_ascii_are_printed_as_they_are(tmp_path: Path, catalogue: Path) -> None:
+    write_sound(tmp_path / "klänge" / "Möwe 海鳥.wav")
+    echoic("index", tmp_path / "klänge", catalogue=catalogue)
+    assert "Möwe 海鳥.wav" in echoic(
+        "search", "bird", catalogue=catalogue, PYTHONIOENCODING="utf-8"
+    )
+    echoic("search", "bird", catalogue=catalogue, PYTHONIOENCODING="ascii")
+
+
+def test_the_default_catalogue_is_in_the_user_s_data_folder(sounds: Path, tmp_path: Path) -> None:
+    said = echoic("index", sounds, XDG_DATA_HOME=str(tmp_path / "data"), ECHOIC_CATALOGUE="")
+    assert str(tmp_path / "data" / "echoic" / "catalogue") in said

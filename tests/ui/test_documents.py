@@ -1,0 +1,73 @@
+"""Every command in the documents is run as its reader would run it."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.indexer.conftest import write_sound
+from ui.cli import cli
+
+PROJECT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+
+
+def documented_commands() -> list[str]:
+    """Return every line in a shell block of the documents that begins with ``echoic``."""
+    found = []
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+            lines = (line.split("#")[0].strip() for line in block.splitlines())
+            found += [line for line in lines if line.startswith("echoic ")]
+    return list(dict.fromkeys(found))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with what the documents speak of: sounds, a clip, a list, a folder that moved."""
+    folder = tmp_path_factory.mktemp("home")
+    for number, name in enumerate(["bell.wav", "dog.flac", "tape 17.ogg"]):
+        write_sound(folder / "sounds" / name, seed=number, length_s=3.0)
+    shutil.copytree(folder / "sounds", folder / "moved")
+    write_sound(folder / "clip.wav", seed=7, length_s=20.0)
+    (folder / "list.csv").write_text("path,title\nbell.wav,A bell\n")
+    return folder
+
+
+def environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "HOME": str(home), "PYTHONPATH": str(PROJECT), "ECHOIC_CATALOGUE": ""}
+
+
+def test_the_commands_of_the_documents_do_what_they_say(home: Path) -> None:
+    commands = documented_commands()
+    assert len(commands) > 10
+    for line in commands:
+        words = [word.replace("~", str(home)) for word in shlex.split(line)[1:]]
+        if words[0] == "watch" or (words[0] == "fetch" and len(words) > 1):
+            continue  # one runs until it is stopped, the other downloads hundreds of megabytes
+        ran = subprocess.run(
+            [sys.executable, "-m", "ui", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=home,
+            env=environment(home),
+        )
+        assert ran.returncode == 0, f"{line}\n{ran.stdout}\n{ran.stderr}"
+        assert ran.stdout, line
+
+
+def test_every_command_is_documented() -> None:
+    assert set(cli.commands) <= {line.split()[1] for line in documented_commands()}
+
+
+def test_the_links_of_the_documents_lead_somewhere() -> None:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"

@@ -1,0 +1,1 @@
+"""The faces of Echoic: the command line. No SQL and no audio maths here."""

@@ -1,0 +1,79 @@
+"""The command ``echoic``: here, and only here, errors become sentences.
+
+Every command lives in a module of ``ui.commands`` and imports what it needs when it runs, so that
+``echoic --help`` loads no model, no database and no audio library.
+"""
+
+import sys
+from typing import Any
+
+import click
+
+from db.errors import EchoicError
+from ui.commands.archive import forget, relocate, show, status
+from ui.commands.demo import demo
+from ui.commands.failures import failures
+from ui.commands.fetch import fetch
+from ui.commands.health import check, repair
+from ui.commands.index import index, watch
+from ui.commands.search import search, similar
+
+
+class NothingDone(click.ClickException):
+    """Prints one sentence and ends with exit code 2: nothing could be done."""
+
+    exit_code = 2
+
+
+class EchoicGroup(click.Group):
+    """A group of commands that turns Echoic's errors into one sentence and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except EchoicError as error:
+            raise NothingDone(str(error)) from error
+
+
+@click.group(
+    cls=EchoicGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="echoic")
+def cli() -> None:
+    """Search sound archives by words and by example.
+
+    Index a folder once, then ask for what you want to hear:
+
+    \b
+      echoic index ~/sounds
+      echoic search "rain on a tin roof"
+      echoic similar clip.wav --from 12.5 --to 15
+    """
+
+
+for command in (
+    index,
+    search,
+    similar,
+    status,
+    show,
+    failures,
+    watch,
+    check,
+    repair,
+    relocate,
+    forget,
+    fetch,
+    demo,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; what comes out is UTF-8 whatever the terminal thinks."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    cli(prog_name="echoic")

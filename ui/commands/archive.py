@@ -1,0 +1,209 @@
+"""``echoic status``, ``show``, ``relocate`` and ``forget``: what is in the catalogue."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ui.commands.common import (
+    absolute,
+    catalogue_option,
+    count_text,
+    duration_text,
+    json_option,
+    open_catalogue,
+    print_json,
+    size_text,
+)
+
+if TYPE_CHECKING:
+    from db.catalogue import Catalogue
+    from db.records import RecordingInfo
+
+
+@click.command()
+@json_option()
+@catalogue_option
+def status(as_json: bool, location: str | None) -> None:
+    """Say what the catalogue holds: collections, hours, encoders, indexes, bytes."""
+    from db import overview
+
+    with open_catalogue(location) as catalogue:
+        found = overview.status(catalogue)
+    if as_json:
+        print_json(asdict(found))
+        return
+    click.echo(f"Catalogue {found.location} (format {found.format})")
+    click.echo(
+        f"{count_text(found.n_recordings, 'recording')}, {duration_text(found.duration_s)} of "
+        f"audio, database {size_text(found.database_bytes)}"
+    )
+    for part in found.collections:
+        missing = f", {part.n_missing:,} missing" if part.n_missing else ""
+        failed = f", {count_text(part.n_failures, 'failure')}" if part.n_failures else ""
+        click.echo(
+            f"  {part.collection.name}: {count_text(part.n_files, 'file')}, "
+            f"{duration_text(part.duration_s)}{missing}{failed}  ({part.collection.root})"
+        )
+    for index in found.indexes:
+        state = "up to date" if index.up_to_date else "lags behind: `echoic repair`"
+        click.echo(
+            f"  {index.encoder.name}: {count_text(index.n_segments, 'segment')} of "
+            f"{count_text(index.n_recordings, 'recording')}, vectors "
+            f"{size_text(index.vectors_bytes)}, index {size_text(index.file_bytes)} ({state})"
+        )
+
+
+@click.command()
+@click.argument("recording")
+@json_option()
+@catalogue_option
+def show(recording: str, as_json: bool, location: str | None) -> None:
+    """Show all that is known of RECORDING: its number, or its path or the end of it.
+
+    \b
+    Examples:
+      echoic show 12
+      echoic show animals/dog.wav
+    """
+    with open_catalogue(location) as catalogue:
+        found = _find(catalogue, recording)
+    if as_json:
+        print_json([asdict(info) for info in found])
+        return
+    for info in found:
+        _print_recording(info)
+
+
+@click.command()
+@click.argument("collection")
+@click.argument("new_root", type=click.Path(path_type=Path))
+@catalogue_option
+def relocate(collection: str, new_root: Path, location: str | None) -> None:
+    """Point COLLECTION to the folder it was moved to; nothing is analysed again."""
+    from db.errors import CatalogueError
+    from db.writer import CatalogueWriter
+
+    root = absolute(str(new_root)).resolve()
+    if not root.is_dir():
+        raise CatalogueError(f"there is no folder {root}: name the one that the files are in now")
+    with open_catalogue(location) as catalogue, CatalogueWriter(catalogue) as writer:
+        found = catalogue.collection(collection)
+        files = catalogue.known_files(found.id)
+        there = sum((root / path).exists() for path in files)
+        if files and not there:
+            raise CatalogueError(
+                f"none of the {len(files):,} files of {collection!r} is in {root}: "
+                "name the folder that corresponds to the old root, " + found.root
+            )
+        writer.relocate(found.id, str(root))
+    click.echo(f"{collection}: now in {root}; {there:,} of {len(files):,} files are there.")
+
+
+@click.command()
+@click.argument("target", required=False)
+@click.option("--collection", metavar="NAME", help="Forget a whole collection.")
+@click.option("--encoder", metavar="NAME", help="Forget all vectors of an encoder.")
+@click.option("--missing", is_flag=True, help="Forget all files that have been marked missing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@catalogue_option
+def forget(
+    target: str | None,
+    collection: str | None,
+    encoder: str | None,
+    missing: bool,
+    yes: bool,
+    location: str | None,
+) -> None:
+    """Remove something from the catalogue: TARGET (a recording's number or path), or what an
+    option names. No file of the archive is touched.
+    """
+    from db.writer import CatalogueWriter
+
+    chosen = [target is not None, collection is not None, encoder is not None, missing]
+    if sum(chosen) != 1:
+        raise click.UsageError("name one thing: a recording, --collection, --encoder or --missing")
+    with open_catalogue(location) as catalogue, CatalogueWriter(catalogue) as writer:
+        if encoder is not None:
+            _confirm(f"all vectors by {encoder}", yes)
+            writer.forget_encoder(encoder)
+            click.echo(f"Forgot all vectors by {encoder}.")
+            return
+        if collection is not None:
+            found = catalogue.collection(collection)
+            _confirm(f"the collection {collection} ({found.root})", yes)
+            gone = writer.forget_collection(found.id)
+        else:
+            file_ids = _missing_files(catalogue) if missing else _files_of(catalogue, target or "")
+            _confirm(count_text(len(file_ids), "file"), yes)
+            gone = writer.forget_files(file_ids)
+    click.echo(f"Forgot {count_text(gone, 'recording')}. The files themselves were not touched.")
+
+
+def _confirm(what: str, yes: bool) -> None:
+    if not yes:
+        click.confirm(f"Forget {what}?", abort=True)
+
+
+def _missing_files(catalogue: "Catalogue") -> list[int]:
+    return [
+        file.id
+        for collection in catalogue.collections()
+        for file in catalogue.known_files(collection.id).values()
+        if file.missing
+    ]
+
+
+def _files_of(catalogue: "Catalogue", target: str) -> list[int]:
+    return [file.id for info in _find(catalogue, target) for file in info.files]
+
+
+def _find(catalogue: "Catalogue", text: str) -> "list[RecordingInfo]":
+    """Find recordings by number, absolute path, path from here, or the end of a path."""
+    from db.errors import UnknownName
+
+    if text.isdecimal():
+        return [catalogue.recording(int(text))]
+    path = Path(text)
+    ids = catalogue.find_files(path.as_posix())
+    if not ids and path.exists():
+        ids = catalogue.find_files(path.absolute().resolve().as_posix())
+    if not ids:
+        raise UnknownName(f"no recording in the catalogue lies under a path that ends in {text!r}")
+    return list(catalogue.recordings(ids).values())
+
+
+def _print_recording(info: "RecordingInfo") -> None:
+    technical = info.technical
+    depth = f", {technical.bit_depth} bit" if technical.bit_depth else ""
+    click.echo(f"Recording {info.id}  {info.content_hash}")
+    click.echo(
+        f"  {duration_text(technical.duration_s)}, {technical.sample_rate:,} Hz, "
+        f"{count_text(technical.channels, 'channel')}, {technical.format} {technical.codec}{depth},"
+        f" {size_text(info.size_bytes)}"
+    )
+    for warning in technical.warnings:
+        click.echo(f"  Warning: {warning}")
+    for file in info.files:
+        gone = f"  [missing since {file.missing_since:%Y-%m-%d}]" if file.missing_since else ""
+        click.echo(f"  {Path(file.root) / file.path}  ({file.collection}){gone}")
+        _print_pairs(asdict(file.description), indent=4)
+    if info.descriptors:
+        _print_pairs(info.descriptors, indent=2)
+    for encoder, n_segments in info.n_segments.items():
+        click.echo(f"  {count_text(n_segments, 'segment')} by {encoder}")
+
+
+def _print_pairs(values: Any, *, indent: int) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            _print_pairs(value, indent=indent)
+        elif value not in (None, "", (), []):
+            click.echo(f"{' ' * indent}{key}: {_value_text(value)}")
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_value_text(item) for item in value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

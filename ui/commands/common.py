@@ -1,0 +1,87 @@
+"""Options and words that several commands share."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from db.catalogue import Catalogue
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def catalogue_option(command: Command) -> Command:
+    """Add ``--catalogue`` to a command."""
+    return click.option(
+        "--catalogue",
+        "location",
+        metavar="PATH",
+        envvar="ECHOIC_CATALOGUE",
+        help="The catalogue: a folder, or a database URL.  [default: in the user's data folder]",
+    )(command)
+
+
+def encoder_option(command: Command) -> Command:
+    """Add ``--encoder`` to a command that reads."""
+    return click.option(
+        "--encoder", metavar="NAME", help="The encoder to search with.  [default: the catalogue's]"
+    )(command)
+
+
+def json_option(help_text: str = "Print JSON.") -> Callable[[Command], Command]:
+    """Add ``--json`` to a command."""
+
+    def add(command: Command) -> Command:
+        return click.option("--json", "as_json", is_flag=True, help=help_text)(command)
+
+    return add
+
+
+def open_catalogue(location: str | None, *, create: bool = False) -> "Catalogue":
+    """Open the catalogue that the user means."""
+    from db.catalogue import Catalogue
+    from db.location import catalogue_location
+
+    return Catalogue.open(catalogue_location(location), create=create)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as one JSON document."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def duration_text(seconds: float) -> str:
+    """Say a length of time as people do: ``"0.5 s"``, ``"2:05"``, ``"1:02:05"``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return clock_text(seconds)
+
+
+def clock_text(seconds: float) -> str:
+    """Say a time in a recording: ``"0:42.0"`` is not needed, ``"0:42"`` is."""
+    whole = int(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size_text(n_bytes: float) -> str:
+    """Say a size: ``"12.3 MB"``."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.0f} {unit}" if unit == "bytes" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.1f} TB"
+
+
+def count_text(n: int, one: str, many: str | None = None) -> str:
+    """Say a number of things: ``"1 file"``, ``"2,000 files"``."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def absolute(path: str) -> Path:
+    """Return a path as the user means it, seen from the current folder."""
+    return Path(path).expanduser().absolute()

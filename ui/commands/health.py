@@ -1,0 +1,50 @@
+"""``echoic check`` and ``echoic repair``: whether the catalogue is whole."""
+
+from dataclasses import asdict
+
+import click
+
+from ui.commands.common import catalogue_option, count_text, json_option, open_catalogue, print_json
+
+PROBLEMS_FOUND = 1
+
+
+@click.command()
+@click.option("--contents", is_flag=True, help="Read every file and compare its content (slow).")
+@json_option()
+@catalogue_option
+@click.pass_context
+def check(ctx: click.Context, contents: bool, as_json: bool, location: str | None) -> None:
+    """Look for contradictions between database, vectors, index files and the files on disk.
+
+    Changes nothing. Exits with 1 if anything is wrong.
+    """
+    from db import consistency
+
+    with open_catalogue(location) as catalogue:
+        problems = list(consistency.check(catalogue, contents=contents))
+    if as_json:
+        print_json([asdict(problem) for problem in problems])
+    else:
+        for problem in problems:
+            click.echo(f"{problem.where}: {problem.what}\n    {problem.remedy}")
+        click.echo(f"{count_text(len(problems), 'problem')} found." if problems else "All is well.")
+    ctx.exit(PROBLEMS_FOUND if problems else 0)
+
+
+@click.command()
+@catalogue_option
+def repair(location: str | None) -> None:
+    """Mend what `echoic check` finds and the database can mend: indexes, full-text search.
+
+    No file of the archive is touched.
+    """
+    from db import consistency
+    from db.writer import CatalogueWriter
+
+    with open_catalogue(location) as catalogue, CatalogueWriter(catalogue) as writer:
+        done = consistency.repair(writer)
+    for action in done:
+        click.echo(action[0].upper() + action[1:] + ".")
+    if not done:
+        click.echo("Nothing to repair.")
