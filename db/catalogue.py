@@ -212,13 +212,14 @@ class Catalogue:
         with self.session() as session:
             return set(session.scalars(query))
 
-    def hashes_of_size(self, size_bytes: int) -> dict[str, int]:
-        """Return content hash and id of all recordings of one size: those a file may equal."""
-        query = select(RecordingRow.content_hash, RecordingRow.id).where(
-            RecordingRow.size_bytes == size_bytes
-        )
+    def hashes_by_size(self) -> dict[int, dict[str, int]]:
+        """Return content hash and id of all recordings by size: those a file of it may equal."""
+        query = select(RecordingRow.size_bytes, RecordingRow.content_hash, RecordingRow.id)
+        found: dict[int, dict[str, int]] = {}
         with self.session() as session:
-            return {row.content_hash: row.id for row in session.execute(query)}
+            for row in session.execute(query):
+                found.setdefault(row.size_bytes, {})[row.content_hash] = row.id
+        return found
 
     def with_hash(self, content_hash: str) -> int | None:
         """Return the id of the recording with this content; None if there is none."""

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
@@ -19,10 +18,8 @@ from db.content import content_hash
 from db.records import CollectionInfo, KnownFile
 from db.schema import EmbeddingRow, EncoderRow, FileRow, RecordingRow
 from db.segment_index import SegmentIndex, stale_files
-from db.storing import full_text
+from db.storing import full_text, unit_length
 from db.writer import CatalogueWriter
-
-_NORM_TOLERANCE = 0.01  # float16 keeps three digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +132,7 @@ def _vector_fault(blob: bytes, n_segments: int, dim: int, checksum: int) -> str 
         return f"{len(blob)} bytes where {n_segments} vectors of {dim} should be"
     if zlib.crc32(blob) != checksum:
         return "the vectors do not match their checksum"
-    norms = np.linalg.norm(vectors_from_blob(blob, dim).astype(np.float32), axis=1)
-    if not np.all(np.abs(norms - 1.0) < _NORM_TOLERANCE):
+    if not unit_length(vectors_from_blob(blob, dim)):
         return "the vectors are not of unit length"
     return None
 

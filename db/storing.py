@@ -25,6 +25,8 @@ from db.schema import (
     RecordingRow,
 )
 
+NORM_TOLERANCE = 0.01  # float16 keeps three digits
+
 _Row = TypeVar("_Row", CollectionRow, FileRow)
 _BEFORE_NUMBER = re.compile(r"(?<=[A-Za-z])(?=[0-9])")
 _BEFORE_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -152,6 +154,12 @@ def _failure_row(session: Session, collection_id: int, path: str) -> FailureRow 
     )
 
 
+def unit_length(vectors: NDArray[np.float16]) -> bool:
+    """Tell whether all vectors (n, dim) are of unit length, as far as float16 can say."""
+    norms = np.linalg.norm(vectors.astype(np.float32), axis=1)
+    return bool(np.all(np.abs(norms - 1.0) < NORM_TOLERANCE))
+
+
 def _add_recording(session: Session, analysis: Analysis, technical: Technical) -> RecordingRow:
     row = RecordingRow(
         content_hash=analysis.content_hash,
@@ -178,6 +186,8 @@ def _store_vectors(
             f"vectors of {encoder.name} must have the shape (n, {encoder.dim}) with n > 0, "
             f"not {vectors.shape}"
         )
+    if not unit_length(vectors):
+        raise CatalogueError(f"vectors of {encoder.name} must be finite and of unit length")
     row = _encoder_row(session, encoder)
     if session.get(EmbeddingRow, (recording_id, row.id)) is not None:
         return

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from db.content import content_hash
 from db.records import Analysis, Description, EncoderInfo, Failure, FileState, Technical
+from db.storing import unit_length
 from indexer.audio import AudioInfo, MonoResampler, open_audio
 from indexer.descriptors import DescriptorAnalyser
 from indexer.encoders import Encoder, load_encoder
@@ -109,6 +110,8 @@ class EmbeddingStage:
         """Embed what is left."""
         self._embed(self._segmenter.push(self._resampler.flush()))
         self._embed(self._segmenter.finish())
+        if not unit_length(self.vectors):
+            raise AudioError(f"{self.encoder.id} gave no usable vectors for it")
 
     @property
     def vectors(self) -> NDArray[np.float16]:

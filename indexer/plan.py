@@ -83,11 +83,11 @@ class Planner:
     def __init__(
         self, catalogue: Catalogue, collection: CollectionInfo, wanted: Wanted, describe: Describe
     ) -> None:
-        self._catalogue = catalogue
         self._collection = collection
         self._wanted = wanted
         self._describe = describe
         self._known = catalogue.known_files(collection.id)
+        self._hashes = catalogue.hashes_by_size()
         self._failures = {f.path: f for f in catalogue.failures(collection.id)}
         self._embedded = {
             encoder: catalogue.recordings_with_vectors(encoder) for encoder in wanted.encoders
@@ -166,7 +166,7 @@ class Planner:
         return all(recording_id in embedded for embedded in self._embedded.values())
 
     def _complete_hashes(self, size_bytes: int) -> frozenset[str]:
-        same_size = self._catalogue.hashes_of_size(size_bytes)
+        same_size = self._hashes.get(size_bytes, {})
         return frozenset(hash_ for hash_, id_ in same_size.items() if self._has_all(id_))
 
     def _worth_another_try(self, failure: Failure, state: FileState) -> bool:

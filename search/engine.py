@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from db.catalogue import Catalogue
 from db.content import content_hash
+from db.errors import UnknownName
 from db.records import RecordingInfo
 from db.segment_index import SegmentIndex
 from indexer.audio import read_mono
@@ -120,9 +121,10 @@ class SearchEngine:
         chosen = self._best_recordings(query, k if without is None else k + 1)
         recordings = self._catalogue.recordings(chosen)
         hits = [
-            self._hit(query, recordings[id_])
+            hit
             for id_ in chosen
-            if id_ in recordings and id_ != without
+            if id_ != without and id_ in recordings
+            if (hit := self._hit(query, recordings[id_])) is not None
         ]
         # Ties by id, so that the same question gets the same answer.
         return sorted(hits, key=lambda hit: (-hit.score, hit.recording.id))[:k]
@@ -130,7 +132,7 @@ class SearchEngine:
     def _best_recordings(self, query: NDArray[np.float32], k: int) -> list[int]:
         """Return the `k` recordings with the best segments, asking for more until there are `k`."""
         n_segments = max(4 * k, 64)
-        while True:
+        while len(self._index):
             n_segments = min(n_segments, len(self._index))
             _, segments = self._index.search(query[np.newaxis], n_segments)
             found, _ = self._index.locate(segments[0][segments[0] >= 0])
@@ -138,9 +140,13 @@ class SearchEngine:
             if len(distinct) >= k or n_segments == len(self._index):
                 return distinct[:k]
             n_segments *= 4
+        return []
 
-    def _hit(self, query: NDArray[np.float32], recording: RecordingInfo) -> Hit:
-        vectors = self._catalogue.vectors(recording.id, self._encoder.id)
+    def _hit(self, query: NDArray[np.float32], recording: RecordingInfo) -> Hit | None:
+        try:
+            vectors = self._catalogue.vectors(recording.id, self._encoder.id)
+        except UnknownName:
+            return None  # another process has removed it since the index was read
         scores = vectors.astype(np.float32) @ query
         passages = passages_of(scores, recording.technical.duration_s, self._index.encoder)
         return Hit(recording, passages[0].score, passages)

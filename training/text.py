@@ -23,6 +23,7 @@ TEMPERATURE = 0.04
 TABLE_DIMS = 64
 HIDDEN_DIMS = 512
 SENTENCE_DIMS = 384
+REMEMBERED = 300_000
 # How often each kind of phrase is drawn.
 KIND_SHARES = {
     "names": 0.15,
@@ -117,6 +118,8 @@ class Batcher:
 
     def _token(self, key: tuple[str, ...]) -> tuple[NDArray[np.int64], Array]:
         if key not in self._known:
+            if len(self._known) > REMEMBERED:  # misspelt words are endless
+                self._known.clear()
             rows = list(tokens(list(key)))[-1]  # of two words, the pair comes last
             share = np.full(len(rows), 1.0 / max(1, len(rows) - 1), np.float32)
             share[0] = 1.0

@@ -224,13 +224,14 @@ def summary_text(summary: "Summary", location: str) -> str:
         (summary.n_missing, "now missing"),
     ]
     said = ", ".join(f"{n:,} {what}" for n, what in counts if n) or "nothing to do"
-    lines = [
-        f"{count_text(summary.n_found, 'audio file')}: {said}.",
-        f"Analysed {duration_text(summary.duration_s)} of audio in "
-        f"{duration_text(summary.elapsed_s)} ({speed:.0f} times real time).",
-    ]
+    lines = [f"{count_text(summary.n_found, 'audio file')}: {said}."]
     if not summary.n_found:
-        lines[0] = "No audio files found."
+        lines = ["No audio files found."]
+    if summary.duration_s:
+        lines.append(
+            f"Analysed {duration_text(summary.duration_s)} of audio in "
+            f"{duration_text(summary.elapsed_s)} ({speed:.0f} times real time)."
+        )
     if summary.n_ignored:
         lines.append(f"{count_text(summary.n_ignored, 'other file')} passed over.")
     lines += _failure_lines(summary)

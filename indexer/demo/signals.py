@@ -5,6 +5,7 @@ import numpy as np
 from indexer.demo.synth import (
     Signal,
     Take,
+    band,
     buzz,
     decay,
     drift,
@@ -97,7 +98,11 @@ def church_bell(take: Take, *, hz: float = 320.0, every_s: float = 5.0) -> Signa
     at = np.arange(0.15, take.length_s, every_s)
     out = scatter(take, at, take.rng.uniform(0.6, 1.0, at.size), [strike])
     town = noise(take, [(40, 0), (200, -2), (1000, -18), (9300, -41)])
-    return room(take, out, t60_s=2.7, wet=0.2, top_hz=3900) + 0.2 * float(np.std(out)) * town
+    out = room(take, out, t60_s=2.7, wet=0.2, top_hz=3900) + 0.2 * float(np.std(out)) * town
+    # Heard from the street: distance takes the treble, and the recorder rounds off the strokes.
+    far = band(out, take.sr, 40, 6000)
+    heard: Signal = np.tanh(far / (4 * float(np.std(far))))
+    return heard
 
 
 def bicycle_bell(take: Take) -> Signal:

@@ -119,6 +119,24 @@ def test_an_encoder_that_is_unknown_or_has_no_vectors_is_named(catalogue: Catalo
         SearchEngine(catalogue, encoder="nonsense")
 
 
+def test_a_catalogue_whose_recordings_were_all_forgotten_has_no_hits(tmp_path: Path) -> None:
+    from db.writer import CatalogueWriter
+    from indexer.analysis import encoder_geometry
+    from indexer.encoders import load_encoder
+    from tests.db.conftest import analysis
+
+    with Catalogue.open(tmp_path / "c", create=True) as catalogue:
+        with CatalogueWriter(catalogue) as writer:
+            collection = writer.add_collection("tapes", "/tapes")
+            geometry = encoder_geometry(load_encoder())
+            writer.store([analysis(collection.id, "a.wav", encoder=geometry)])
+            engine = SearchEngine(catalogue)
+            assert len(engine.by_words("rain")) == 1
+            writer.forget_collection(collection.id)
+        assert engine.by_words("rain") == []
+        assert SearchEngine(catalogue).by_words("rain") == []
+
+
 def test_an_empty_catalogue_says_how_to_fill_it(tmp_path: Path) -> None:
     with (
         Catalogue.open(tmp_path / "empty", create=True) as catalogue,
