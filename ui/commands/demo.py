@@ -13,9 +13,13 @@ def demo(folder: Path) -> None:
     """Write a small archive of synthetic sounds into FOLDER, to try Echoic on.
 
     The sounds are made by signal processing and named for what they imitate; none is a recording.
+    What is there already is kept.
     """
-    from indexer.demo.archive import write_demo_archive
+    from indexer.demo.archive import COPIES, SOUNDS, write_demo_archive
 
-    archive = write_demo_archive(folder, progress=None)
-    click.echo(f"{count_text(len(archive.files), 'synthetic sound')} in {folder}")
-    click.echo(f"Index them: echoic index {folder}")
+    with click.progressbar(length=len(SOUNDS) + len(COPIES), label="Synthesising") as bar:
+        archive = write_demo_archive(folder, progress=lambda path: bar.update(1))
+    click.echo(
+        f"{count_text(len(archive.files), 'synthetic sound')} in {folder}, "
+        f"{len(archive.written)} of them made now."
+    )
