@@ -126,9 +126,8 @@ def _fetch_archive(
     archive = manifest.header.archive
     if archive is None:
         raise ManifestError(
-            f"{manifest.name}: the manifest says neither where {entries[0].path} nor where an "
-            f"archive is to be had; see {manifest.header.homepage or 'its source'} and put the "
-            f"files into {target}"
+            f"{manifest.name} does not say where {entries[0].path} can be downloaded: "
+            f"{manifest.header.source or manifest.header.homepage or 'ask its source'}"
         )
     place = target / archive.filename
     downloaded = 0

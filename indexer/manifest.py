@@ -55,6 +55,7 @@ class ManifestHeader:
     title: str = ""
     description: str = ""
     homepage: str = ""
+    source: str = ""
     licence: str = ""
     citation: str = ""
     archive: Archive | None = None
@@ -229,7 +230,7 @@ def _read_header(path: Path) -> ManifestHeader:
         raise ManifestError(f"{path}: cannot be read: {error}") from error
     texts = {
         name: _string(table, name, path)
-        for name in ("title", "description", "homepage", "licence", "citation")
+        for name in ("title", "description", "homepage", "source", "licence", "citation")
     }
     return ManifestHeader(**texts, archive=_archive(table.get("archive"), path))
 

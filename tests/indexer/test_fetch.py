@@ -324,5 +324,5 @@ def test_what_is_no_archive_or_a_damaged_one_is_an_error(server: Server, tmp_pat
 
 def test_a_manifest_without_any_source_says_so(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("path\na.wav\n")
-    with pytest.raises(ManifestError, match="neither where"):
+    with pytest.raises(ManifestError, match="does not say where"):
         fetch(read_manifest(tmp_path / "x.csv"), tmp_path / "target")

@@ -61,5 +61,5 @@ class _Teller:
         if now - self._told_at < _TELL_EVERY_S and done != total:
             return
         self._told_at = now
-        of = f" of {size_text(total)}" if total else ""
-        click.echo(f"{what}: {size_text(done)}{of}", file=sys.stderr)
+        share = f" {100 * done // total} %" if total else f" {size_text(done)}"
+        click.echo(f"{what}:{share}", file=sys.stderr)
