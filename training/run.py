@@ -9,8 +9,8 @@ from training import data, distil, export, teacher, text
 
 WORD_DIMS = 192
 LIKENESS_DIMS = 192
-AUDIO_STEPS = 6000
-AUDIO_DECAY_STEPS = 1800
+AUDIO_STEPS = 4400
+AUDIO_DECAY_STEPS = 1100
 TEXT_STEPS = 2500
 PACKAGE = Path(__file__).resolve().parent.parent / "indexer" / "encoders" / "echoic_mini"
 
@@ -45,9 +45,12 @@ def main() -> None:
         schedule=distil.Schedule(steps=options.steps, decay_steps=options.decay_steps),
     )
     summary = {
-        "teacher": "EfficientAT mn04_as (MIT), all-MiniLM-L6-v2 (Apache-2.0)",
-        "recordings": "training/README.md",
+        "teachers": ["EfficientAT mn04_as (MIT)", "all-MiniLM-L6-v2 (Apache-2.0)"],
+        "recordings": "see sources.csv",
+        "recipe": "training/README.md",
     }
+    options.out.mkdir(parents=True, exist_ok=True)
+    data.write_sources(options.audio, options.work, options.out / "sources.csv")
     export.package(
         checkpoint=checkpoint,
         text=options.work / "text.npz",
@@ -59,7 +62,6 @@ def main() -> None:
 def prepare_targets(audio: Path, tagger: Path, work: Path) -> None:
     """Decode the recordings, let the teacher hear them, and fit what is to be learnt."""
     data.prepare(audio, work)
-    data.write_sources(audio, work, Path(__file__).with_name("sources.csv"))
     samples, clips = data.load(work)
     heard = work / "heard.npz"
     teacher.listen(samples, clips, teacher.Teacher(tagger), heard)

@@ -128,8 +128,9 @@ def test_rows_of_a_word_never_change() -> None:
 
 
 # Numbers of AudioSet classes: 23 baby cry, 49 sneeze, 74 dog, 75 bark, 76 yip, 80 whimper (dog),
-# 99 chicken, rooster, 101 crowing, 287 thunder, 289 rain, 295 waves, surf, 298 fire, 299 crackle,
-# 339 helicopter, 347 chainsaw, 384 typing, 406 clock, 407 tick, 408 tick-tock.
+# 90 cattle, 91 moo, 99 chicken, rooster, 101 crowing, 287 thunder, 289 rain, 295 waves, surf,
+# 298 fire, 299 crackle, 339 helicopter, 347 chainsaw, 384 typing, 386 computer keyboard,
+# 406 clock, 407 tick, 408 tick-tock.
 @pytest.mark.parametrize(
     ("phrase", "wanted"),
     [
@@ -147,8 +148,9 @@ def test_rows_of_a_word_never_change() -> None:
         ("CHAINSAWS", {347}),
         ("rooster", {99, 101}),
         ("crackling fire", {298, 299}),
-        ("somebody types on a keyboard", {384}),
+        ("somebody types on a keyboard", {384, 386}),
         ("thunderclap", {287}),
+        ("cow", {91, 90}),
     ],
 )
 def test_phrases_mean_their_class(phrase: str, wanted: set[int]) -> None:
@@ -175,4 +177,4 @@ def test_class_names_find_their_class_among_real_recordings(
         hits = labels[ranking] == name
         precision.append((np.cumsum(hits) / np.arange(1, len(hits) + 1))[hits].mean())
     # Chance is 0.16.
-    assert np.mean(precision) > 0.5
+    assert np.mean(precision) > 0.75
