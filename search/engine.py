@@ -10,7 +10,6 @@ from db.content import content_hash
 from db.errors import UnknownName
 from db.records import RecordingInfo
 from db.segment_index import SegmentIndex
-from indexer.audio import read_mono
 from indexer.encoders import DEFAULT_ENCODER, Encoder, encoder_id, load_encoder
 from indexer.segments import Segmenter
 from search.errors import QueryError
@@ -102,6 +101,8 @@ class SearchEngine:
         QueryError
             If the example is longer than `MAX_EXAMPLE_S`.
         """
+        from indexer.audio import read_mono  # decoders, which a query by words need not load
+
         sample_rate = self._encoder.sample_rate
         samples = read_mono(path, sample_rate, from_s=from_s, to_s=to_s, max_s=MAX_EXAMPLE_S)
         itself = self._catalogue.with_hash(content_hash(path))

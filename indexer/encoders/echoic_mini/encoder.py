@@ -2,14 +2,19 @@
 
 import hashlib
 import json
+from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import EncoderError
+
+if TYPE_CHECKING:
+    from indexer.encoders.echoic_mini.audio import AudioTower
+    from indexer.encoders.echoic_mini.text import TextTower
 
 MODEL_FILE = "model.json"
 AUDIO_FILE = "audio.onnx"
@@ -35,21 +40,30 @@ class EchoicMini:
     """
 
     def __init__(self, folder: Traversable | None = None) -> None:
-        # Here and not above: `echoic --help` lists the encoders and must not load their runtimes.
-        from indexer.encoders.echoic_mini.audio import AudioTower
-        from indexer.encoders.echoic_mini.text import TextTower
-
         folder = folder if folder is not None else files(__package__)
         model = _read_model(folder)
-        audio = _read_checked(folder, AUDIO_FILE, model)
-        text = _read_checked(folder, TEXT_FILE, model)
+        self._audio_file = _read_checked(folder, AUDIO_FILE, model)
+        self._text_file = _read_checked(folder, TEXT_FILE, model)
         self._id: str = model["id"]
         self._sample_rate: int = model["sample_rate"]
         self._window_s: float = model["window_s"]
         self._hop_s: float = model["hop_s"]
         self._dim: int = model["dim"]
-        self._audio = AudioTower(audio)
-        self._text = TextTower(text)
+
+    # Each side is loaded when it is first used: a query by words need not wait for the runtime of
+    # the audio side. Both files have been checked before.
+
+    @cached_property
+    def _audio(self) -> "AudioTower":
+        from indexer.encoders.echoic_mini.audio import AudioTower
+
+        return AudioTower(self._audio_file)
+
+    @cached_property
+    def _text(self) -> "TextTower":
+        from indexer.encoders.echoic_mini.text import TextTower
+
+        return TextTower(self._text_file)
 
     @property
     def id(self) -> str:
