@@ -152,8 +152,10 @@ def watch(
     from watchfiles import watch as watch_changes
 
     from db.errors import CatalogueLocked
+    from db.location import catalogue_location
 
     wanted = wanted_features(encoders, no_descriptors)
+    catalogue = absolute(catalogue_location(location))
 
     def sources(writer: "CatalogueWriter") -> "list[Source]":
         from indexer.sources import folder_source
@@ -169,6 +171,8 @@ def watch(
         # Two quiet seconds: a file that is still being copied is not yet worth reading.
         changes = watch_changes(
             folder,
+            # Should the catalogue lie within, what is written to it is no news.
+            watch_filter=lambda _, path: not Path(path).is_relative_to(catalogue),
             stop_event=stop,
             debounce=10_000,
             step=2_000,
