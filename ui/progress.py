@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from ui.commands.common import count_text, duration_text
+from ui.commands.common import count_text, duration_text, printable
 
 if TYPE_CHECKING:
     from db.records import Failure
@@ -126,7 +126,8 @@ class _Tally:
             self.n_done += 1
             self.bytes_done += event.size_bytes
             self.audio_s += event.duration_s
-            return "\n".join(f"Warning: {event.path}: {w}" for w in event.warnings) or None
+            said = (printable(f"Warning: {event.path}: {w}") for w in event.warnings)
+            return "\n".join(said) or None
         if isinstance(event, Failed):
             self.n_failed += 1
             self.n_done += event.size_bytes > 0
@@ -257,4 +258,4 @@ def _failure_lines(summary: "Summary") -> list[str]:
 
 
 def _failure_line(failure: "Failure") -> str:
-    return f"{failure.path}: {failure.reason} ({failure.stage})"
+    return printable(f"{failure.path}: {failure.reason} ({failure.stage})")

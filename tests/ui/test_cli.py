@@ -257,6 +257,16 @@ def test_names_that_are_not_ascii_are_printed_as_they_are(tmp_path: Path, catalo
     echoic("search", "bird", catalogue=catalogue, PYTHONIOENCODING="ascii")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="such names cannot be had elsewhere")
+def test_a_line_break_in_a_file_name_does_not_break_the_table(
+    tmp_path: Path, catalogue: Path
+) -> None:
+    write_sound(tmp_path / "odd" / "two\nlines.wav")
+    echoic("index", tmp_path / "odd", catalogue=catalogue)
+    (line,) = echoic("search", "tone", catalogue=catalogue).splitlines()
+    assert line.endswith(r"two\nlines.wav")
+
+
 def test_the_default_catalogue_is_in_the_user_s_data_folder(sounds: Path, tmp_path: Path) -> None:
     said = echoic("index", sounds, XDG_DATA_HOME=str(tmp_path / "data"), ECHOIC_CATALOGUE="")
     assert str(tmp_path / "data" / "echoic" / "catalogue") in said

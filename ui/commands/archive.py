@@ -14,6 +14,7 @@ from ui.commands.common import (
     json_option,
     open_catalogue,
     print_json,
+    printable,
     size_text,
 )
 
@@ -187,7 +188,8 @@ def _print_recording(info: "RecordingInfo") -> None:
         click.echo(f"  Warning: {warning}")
     for file in info.files:
         gone = f"  [missing since {file.missing_since:%Y-%m-%d}]" if file.missing_since else ""
-        click.echo(f"  {Path(file.root) / file.path}  ({file.collection}){gone}")
+        path = printable(str(Path(file.root) / file.path))
+        click.echo(f"  {path}  ({file.collection}){gone}")
         _print_pairs(asdict(file.description), indent=4)
     if info.descriptors:
         _print_pairs(info.descriptors, indent=2)

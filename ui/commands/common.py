@@ -82,6 +82,14 @@ def count_text(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
+def printable(text: str) -> str:
+    """Make a file name safe for a terminal: a line break in it must not look like a new line."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 def absolute(path: str) -> Path:
     """Return a path as the user means it, seen from the current folder."""
     return Path(path).expanduser().absolute()

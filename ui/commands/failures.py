@@ -10,6 +10,7 @@ from ui.commands.common import (
     json_option,
     open_catalogue,
     print_json,
+    printable,
 )
 from ui.commands.index import SOME_FAILED, run_index, wanted_features, worker_option
 
@@ -58,7 +59,7 @@ def failures(
         )
     else:
         for failure in found:
-            path = Path(roots[failure.collection_id]) / failure.path
+            path = printable(str(Path(roots[failure.collection_id]) / failure.path))
             times = f", {failure.attempts} times" if failure.attempts > 1 else ""
             click.echo(f"{path}\n    {failure.stage}: {failure.reason}{times}")
         click.echo(f"{count_text(len(found), 'file')} could not be indexed.")

@@ -4,7 +4,14 @@ from dataclasses import asdict
 
 import click
 
-from ui.commands.common import catalogue_option, count_text, json_option, open_catalogue, print_json
+from ui.commands.common import (
+    catalogue_option,
+    count_text,
+    json_option,
+    open_catalogue,
+    print_json,
+    printable,
+)
 
 PROBLEMS_FOUND = 1
 
@@ -27,7 +34,7 @@ def check(ctx: click.Context, contents: bool, as_json: bool, location: str | Non
         print_json([asdict(problem) for problem in problems])
     else:
         for problem in problems:
-            click.echo(f"{problem.where}: {problem.what}\n    {problem.remedy}")
+            click.echo(f"{problem.where}: {printable(problem.what)}\n    {problem.remedy}")
         click.echo(f"{count_text(len(problems), 'problem')} found." if problems else "All is well.")
     ctx.exit(PROBLEMS_FOUND if problems else 0)
 

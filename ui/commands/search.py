@@ -15,6 +15,7 @@ from ui.commands.common import (
     json_option,
     open_catalogue,
     print_json,
+    printable,
 )
 
 if TYPE_CHECKING:
@@ -149,4 +150,5 @@ def _print_table(values: list[dict[str, Any]]) -> None:
             when = f"{clock_text(hit['onset_s'])}-{clock_text(hit['offset_s'] + 0.5)}"
         more = f"  (+{len(hit['passages']) - 1} more)" if len(hit["passages"]) > 1 else ""
         gone = "  [missing]" if hit["missing"] else ""
-        click.echo(f"{hit['rank']:>3}  {hit['score']:6.3f}  {when:>13}  {hit['path']}{more}{gone}")
+        path = printable(hit["path"])
+        click.echo(f"{hit['rank']:>3}  {hit['score']:6.3f}  {when:>13}  {path}{more}{gone}")
