@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from db import engine as database
@@ -106,9 +106,21 @@ class Catalogue:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Give one consistent view of the database; for use inside ``db`` only."""
-        with Session(self._engine) as session:
-            yield session
+        """Give one consistent view of the database; for use inside ``db`` only.
+
+        Raises
+        ------
+        CatalogueError
+            If the database cannot be read: it is damaged, the server is gone.
+        """
+        try:
+            with Session(self._engine) as session:
+                yield session
+        except DatabaseError as error:
+            raise CatalogueError(
+                f"the catalogue {self.location} cannot be read ({error.orig}): "
+                "if it is damaged, restore it from a backup or index the archive anew"
+            ) from error
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -122,7 +134,7 @@ class Catalogue:
         try:
             with Session(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
-        except OperationalError as error:
+        except DatabaseError as error:
             raise CatalogueError(
                 f"the catalogue {self.location} cannot be written to ({error.orig}); "
                 "what was committed before is safe"

@@ -4,7 +4,6 @@ SQL is the truth: what is derived from it (index files, full-text search) is mad
 that are damaged in SQL itself are dropped, so that the next indexing run makes them again.
 """
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from db import engine as database
-from db.catalogue import Catalogue, vectors_from_blob
+from db.catalogue import Catalogue
 from db.content import content_hash
 from db.records import CollectionInfo, KnownFile
 from db.schema import EmbeddingRow, EncoderRow, FileRow, RecordingRow
 from db.segment_index import SegmentIndex, stale_files
-from db.storing import full_text, unit_length
+from db.storing import full_text, vector_fault
 from db.writer import CatalogueWriter
 
 
@@ -58,8 +57,12 @@ def check(catalogue: Catalogue, *, contents: bool = False) -> Iterator[Problem]:
         Nothing when all is well.
     """
     with catalogue.session() as session:
-        for fault in database.integrity_problems(session.connection()):
-            yield Problem("database", fault, "restore the database from a backup")
+        faults = database.integrity_problems(session.connection())
+    for fault in faults:
+        yield Problem("database", fault, "restore the database from a backup")
+    if faults:
+        return  # nothing else that it says can be trusted
+    with catalogue.session() as session:
         for recording_id, _, fault in _damaged_vectors(session):
             yield Problem("vectors", f"recording {recording_id}: {fault}", _REPAIR_AND_INDEX)
         for fault in _full_text_faults(session):
@@ -116,7 +119,7 @@ def _damaged_vectors(session: Session) -> Iterator[tuple[int, int, str]]:
     previous: tuple[int, int] | None = None
     for row, blob, dim, next_segment in session.execute(query).yield_per(200):
         after = row.first_segment + row.n_segments
-        fault = _vector_fault(blob, row.n_segments, dim, row.checksum)
+        fault = vector_fault(blob, row.n_segments, dim, row.checksum)
         if fault is None and after > next_segment:
             fault = "its segment numbers were never given out"
         overlaps = previous and previous[0] == row.encoder_id and row.first_segment < previous[1]
@@ -125,16 +128,6 @@ def _damaged_vectors(session: Session) -> Iterator[tuple[int, int, str]]:
         previous = (row.encoder_id, after)
         if fault is not None:
             yield row.recording_id, row.encoder_id, fault
-
-
-def _vector_fault(blob: bytes, n_segments: int, dim: int, checksum: int) -> str | None:
-    if len(blob) != n_segments * dim * 2:
-        return f"{len(blob)} bytes where {n_segments} vectors of {dim} should be"
-    if zlib.crc32(blob) != checksum:
-        return "the vectors do not match their checksum"
-    if not unit_length(vectors_from_blob(blob, dim)):
-        return "the vectors are not of unit length"
-    return None
 
 
 def _drop_vectors(session: Session, recording_id: int, encoder_id: int) -> None:
@@ -184,10 +177,8 @@ def _index_problems(catalogue: Catalogue) -> Iterator[Problem]:
     for encoder in catalogue.encoders():
         index = SegmentIndex.open(catalogue, encoder.name)
         for note in index.notes:
-            yield Problem("index", note, _REPAIR)
-        if not index.notes and not index.is_saved():
-            what = f"the index file of {encoder.name} lags behind the database"
-            yield Problem("index", f"{what} (searches are right, but start slower)", _REPAIR)
+            if not note.startswith("recording "):  # those are known from the vectors themselves
+                yield Problem("index", note, _REPAIR)
     for path in _stray_files(catalogue):
         yield Problem("index", f"{path.name} belongs to no index", _REPAIR)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DatabaseError
 
 FULL_TEXT_FIELDS = ("path", "title", "description", "tags", "creator", "category", "other")
 """What full-text search reads of a file, most telling first."""
@@ -19,9 +20,19 @@ FULL_TEXT_FIELDS = ("path", "title", "description", "tags", "creator", "category
 _WORD = re.compile(r"\w+", re.UNICODE)
 
 
-def sqlite_url(database: Path) -> URL:
-    """Return the SQLAlchemy URL of a SQLite file."""
-    return URL.create("sqlite", database=str(database))
+def sqlite_url(database: Path, *, read_only: bool = False) -> URL:
+    """Return the SQLAlchemy URL of a SQLite file.
+
+    Parameters
+    ----------
+    read_only
+        For a file that nobody can write to, whose log has been folded in: without this, SQLite
+        would want to write beside it.
+    """
+    if not read_only:
+        return URL.create("sqlite", database=str(database))
+    query = {"mode": "ro", "immutable": "1", "uri": "true"}
+    return URL.create("sqlite", database=f"file:{database}", query=query)
 
 
 def make_engine(url: URL | str) -> Engine:
@@ -40,7 +51,10 @@ def make_engine(url: URL | str) -> Engine:
         # Let SQLAlchemy's events below issue BEGIN, else DDL would commit behind our back.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        pragmas = ["foreign_keys=ON"]
+        if "immutable" not in url.query:
+            pragmas += ["journal_mode=WAL", "synchronous=FULL"]
+        for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -55,8 +69,13 @@ def integrity_problems(connection: Connection) -> list[str]:
     """Ask the database whether its own pages and references are whole; empty when they are."""
     if connection.dialect.name != "sqlite":
         return []
-    found = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check")]
+    try:
+        found = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check")]
+    except DatabaseError as error:
+        return [str(error.orig)]
     problems = [] if found == ["ok"] else found
+    if problems:
+        return problems
     for table, rowid, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
         problems.append(f"row {rowid} of {table} points to nothing in {parent}")
     return problems

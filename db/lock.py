@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,7 +47,8 @@ class WriterLock:
             raise CatalogueError(
                 f"cannot write to the catalogue's folder {self._holder.parent}: {error.strerror}"
             ) from error
-        self._holder.write_text(json.dumps(_this_process()), encoding="utf-8")
+        with suppress(OSError):  # a full disk: the lock holds without its name
+            self._holder.write_text(json.dumps(_this_process()), encoding="utf-8")
 
     def release(self) -> None:
         """Give the lock back."""

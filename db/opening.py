@@ -1,5 +1,6 @@
 """Find the database of a catalogue, make it if asked to, and check its format."""
 
+import os
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,9 +68,13 @@ def _connect_to_url(url: str) -> Engine:
 
 
 def _connect_to_folder(folder: Path, *, create: bool) -> Engine:
-    if folder.is_file():
+    try:
+        is_file, is_there = folder.is_file(), (folder / DATABASE_NAME).exists()
+    except OSError as error:
+        raise CatalogueError(f"cannot look into {folder}: {error.strerror}") from error
+    if is_file:
         raise CatalogueError(f"{folder} is a file: a catalogue is a folder")
-    if not (folder / DATABASE_NAME).exists():
+    if not is_there:
         if not create:
             raise _missing(str(folder))
         try:
@@ -85,10 +90,22 @@ def _connect_to_folder(folder: Path, *, create: bool) -> Engine:
                 f"{folder} holds other things ({foreign[0]}, ...): "
                 "give the catalogue a new or an empty folder"
             )
-    return make_engine(sqlite_url(folder / DATABASE_NAME))
+    writable = os.access(folder, os.W_OK)
+    if not writable and (folder / f"{DATABASE_NAME}-wal").exists():
+        raise CatalogueError(
+            f"the catalogue {folder} cannot be read where nothing can be written, because its log "
+            "(catalogue.sqlite-wal) has not been folded in: open it once where it can be written, "
+            "or copy it to such a place"
+        )
+    return make_engine(sqlite_url(folder / DATABASE_NAME, read_only=not writable))
 
 
 def _missing(location: str) -> CatalogueMissing:
+    if (Path(location) / DATABASE_NAME).exists():
+        return CatalogueMissing(
+            f"the catalogue at {location} is empty, its making was cut off: "
+            "`echoic index FOLDER` completes it"
+        )
     return CatalogueMissing(f"there is no catalogue at {location}: `echoic index FOLDER` makes one")
 
 

@@ -215,7 +215,7 @@ class FailureRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
     path: Mapped[str]
-    stage: Mapped[str] = mapped_column(String(32))
+    stage: Mapped[str]
     reason: Mapped[str]
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     mtime_ns: Mapped[int | None] = mapped_column(BigInteger)

@@ -20,7 +20,7 @@ from db.errors import UnknownName, VectorIndexError
 from db.faiss_index import FaissIndex
 from db.records import EncoderInfo
 from db.schema import EmbeddingRow, EncoderRow, IndexFileRow
-from db.storing import now
+from db.storing import now, vector_fault
 from db.vectors import pack_ranges
 from db.writer import CatalogueWriter
 
@@ -165,7 +165,10 @@ class SegmentIndex:
             If the file cannot be written; the catalogue is none the worse for it.
         """
         folder = writer.catalogue.index_folder
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise VectorIndexError(f"cannot make {folder}: {error.strerror}") from error
         self._index.optimise()
         with writer.catalogue.session() as session:
             row = session.get(IndexFileRow, self._encoder_id)
@@ -220,7 +223,13 @@ class SegmentIndex:
 
     def _add_from_sql(self, session: Session, recording_ids: NDArray[np.int64]) -> None:
         for start in range(0, len(recording_ids), _BLOBS_AT_ONCE):
-            query = select(EmbeddingRow.first_segment, EmbeddingRow.vectors).where(
+            query = select(
+                EmbeddingRow.recording_id,
+                EmbeddingRow.first_segment,
+                EmbeddingRow.n_segments,
+                EmbeddingRow.checksum,
+                EmbeddingRow.vectors,
+            ).where(
                 EmbeddingRow.encoder_id == self._encoder_id,
                 EmbeddingRow.recording_id.in_(
                     recording_ids[start : start + _BLOBS_AT_ONCE].tolist()
@@ -228,17 +237,40 @@ class SegmentIndex:
             )
             ids: list[NDArray[np.int64]] = []
             parts: list[NDArray[np.float16]] = []
-            for first, blob in session.execute(query.order_by(EmbeddingRow.first_segment)):
-                parts.append(vectors_from_blob(blob, self.encoder.dim))
+            for row in session.execute(query.order_by(EmbeddingRow.first_segment)):
+                fault = vector_fault(row.vectors, row.n_segments, self.encoder.dim, row.checksum)
+                if fault is not None:
+                    self._leave_out(row.recording_id, fault)
+                    continue
+                parts.append(vectors_from_blob(row.vectors, self.encoder.dim))
+                first = row.first_segment
                 ids.append(np.arange(first, first + len(parts[-1]), dtype=np.int64))
-            self._index.add(np.concatenate(ids), np.concatenate(parts))
+            if parts:
+                self._index.add(np.concatenate(ids), np.concatenate(parts))
+
+    def _leave_out(self, recording_id: int, fault: str) -> None:
+        note = (
+            f"recording {recording_id} is left out: {fault}; "
+            "`echoic repair`, then `echoic index`, make its vectors again"
+        )
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+def save_indexes(writer: CatalogueWriter) -> None:
+    """Bring all index files up to date with SQL."""
+    for encoder in writer.catalogue.encoders():
+        index = SegmentIndex.open(writer.catalogue, encoder.name)
+        if not index.is_saved():
+            index.save(writer)
 
 
 def stale_files(folder: Path, in_force: frozenset[str]) -> list[Path]:
     """Return the files of an index folder that are not in force: older or half-written ones."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.name not in in_force)
+    ours = (path for pattern in ("*.index", "*.index.tmp") for path in folder.glob(pattern))
+    return sorted(path for path in ours if path.is_file() and path.name not in in_force)
 
 
 def _slug(encoder: str) -> str:

@@ -12,9 +12,9 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db import engine as database
-from db.catalogue import encoder_info
+from db.catalogue import encoder_info, vectors_from_blob
 from db.errors import CatalogueError, EncoderMismatch, UnknownName
-from db.records import Analysis, Description, EncoderInfo, Failure, Technical
+from db.records import Analysis, Description, EncoderInfo, Failure, FileState, Technical
 from db.schema import (
     CollectionRow,
     DescriptorsRow,
@@ -64,7 +64,10 @@ def get_row(session: Session, kind: type[_Row], id_: int) -> _Row:
 
 
 def store_failure(session: Session, failure: Failure) -> Outcome:
-    """Record that a file could not be indexed. What was known of it before stays."""
+    """Record that a file could not be indexed. What was known of it before stays.
+
+    If the file has changed since, that content is no longer there: it is marked missing.
+    """
     row = _failure_row(session, failure.collection_id, failure.path)
     if row is None:
         row = FailureRow(collection_id=failure.collection_id, path=failure.path, attempts=0)
@@ -75,6 +78,10 @@ def store_failure(session: Session, failure: Failure) -> Outcome:
     row.mtime_ns = failure.state.mtime_ns if failure.state else None
     row.attempts += 1
     row.failed_at = now()
+    here = (FileRow.collection_id == failure.collection_id) & (FileRow.path == failure.path)
+    file = session.scalar(select(FileRow).where(here))
+    if file is not None and failure.state not in (None, FileState(file.size_bytes, file.mtime_ns)):
+        file.missing_since = file.missing_since or now()
     session.flush()
     return Outcome.FAILED
 
@@ -158,6 +165,17 @@ def unit_length(vectors: NDArray[np.float16]) -> bool:
     """Tell whether all vectors (n, dim) are of unit length, as far as float16 can say."""
     norms = np.linalg.norm(vectors.astype(np.float32), axis=1)
     return bool(np.all(np.abs(norms - 1.0) < NORM_TOLERANCE))
+
+
+def vector_fault(blob: bytes, n_segments: int, dim: int, checksum: int) -> str | None:
+    """Say what is wrong with a BLOB of vectors; None if it is what was stored."""
+    if len(blob) != n_segments * dim * 2:
+        return f"{len(blob)} bytes where {n_segments} vectors of {dim} should be"
+    if zlib.crc32(blob) != checksum:
+        return "the vectors do not match their checksum"
+    if not unit_length(vectors_from_blob(blob, dim)):
+        return "the vectors are not of unit length"
+    return None
 
 
 def _add_recording(session: Session, analysis: Analysis, technical: Technical) -> RecordingRow:
@@ -249,6 +267,10 @@ def _link_file(session: Session, analysis: Analysis, recording_id: int) -> Outco
     row.sidecar_digest = analysis.sidecar_digest
     describe(session, row, analysis.description)
     if before is not None and before != recording_id:
+        # Moved onto a name that was taken: the old name's entry goes, as with any move.
+        vanished = _vanished_file(session, analysis.collection_id, recording_id)
+        if vanished is not None and vanished.collection_id == analysis.collection_id:
+            remove_files(session, [vanished])
         _drop_if_orphaned(session, before)
     return outcome
 

@@ -7,6 +7,7 @@ are brought up to date from SQL afterwards (`db.segment_index`).
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -76,9 +77,30 @@ class CatalogueWriter:
             return collection_info(row)
 
     def relocate(self, collection_id: int, root: str) -> None:
-        """Point a collection to the folder it was moved to. Nothing is analysed again."""
+        """Point a collection to the folder it was moved to. Nothing is analysed again.
+
+        A manifest that lies within the folder moves with it.
+
+        Raises
+        ------
+        CatalogueError
+            If another collection has this folder already.
+        """
         with self.catalogue.transaction() as session:
-            get_row(session, CollectionRow, collection_id).root = root
+            row = get_row(session, CollectionRow, collection_id)
+            other = session.scalar(
+                select(CollectionRow.name).where(
+                    CollectionRow.root == root, CollectionRow.id != collection_id
+                )
+            )
+            if other is not None:
+                raise CatalogueError(
+                    f"{root} is the folder of the collection {other!r} already: "
+                    f"if that was a mistake, `echoic forget --collection {other}` first"
+                )
+            if row.manifest is not None and Path(row.manifest).is_relative_to(row.root):
+                row.manifest = str(Path(root) / Path(row.manifest).relative_to(row.root))
+            row.root = root
 
     def set_manifest(self, collection_id: int, manifest: str) -> CollectionInfo:
         """Let another manifest describe the files of a collection from now on."""

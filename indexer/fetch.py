@@ -6,6 +6,7 @@ what is there already is left alone. Without internet the message says what to p
 
 import hashlib
 import http.client
+import lzma
 import os
 import shutil
 import tarfile
@@ -26,7 +27,14 @@ from indexer.manifest import Manifest, ManifestEntry, check_path
 _CHUNK = 1 << 20
 _TIMEOUT_S = 60
 _MAX_RATIO = 200  # an archive that unpacks to more than this times its size is a bomb
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError)
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,
+)
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is being done, the bytes done and, if known, the bytes in all."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -137,7 +138,11 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             reader = csv.reader(file, strict=True)
             names = [name.strip().casefold() for name in next(reader, [])]
             if "path" not in names:
-                raise ManifestError(f"{path}, line 1: there is no column 'path'")
+                found = ", ".join(names) or "nothing"
+                raise ManifestError(
+                    f"{path}, line 1: there is no column 'path' (found: {found}); "
+                    "columns are separated by commas"
+                )
             if twice := sorted({name for name in names if name and names.count(name) > 1}):
                 raise ManifestError(f"{path}, line 1: the column '{twice[0]}' is there twice")
             for cells in reader:
@@ -295,6 +300,8 @@ def put_beside(name: str, folder: Path) -> Path:
         The copy.
     """
     copy = folder / FOLDER_MANIFEST
+    if copy.exists():
+        return copy  # what somebody has put there is not ours to replace
     copy.write_bytes(files("data_manifests").joinpath(f"{name}.csv").read_bytes())
     return copy
 
@@ -315,7 +322,7 @@ def sidecar_metadata(path: Path, *, warnings: list[str]) -> Description | None:
         None if there is no sidecar, or it is damaged.
     """
     for sidecar in (path.with_name(path.name + ".json"), path.with_suffix(".json")):
-        if not sidecar.is_file():
+        if not os.path.isfile(sidecar):  # noqa: PTH113  (never raises, where Path.is_file may)
             continue
         notes: list[str] = []
         description = None
@@ -395,7 +402,7 @@ class FolderManifests:
         return self._folders[folder]
 
     def _load(self, path: Path) -> dict[str, Description]:
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113  (never raises, where Path.is_file may)
             return {}
         try:
             manifest = read_manifest(path, strict=False)

@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from db.errors import VectorIndexError
 from db.records import Analysis, Failure
 from db.segment_index import SegmentIndex
 from db.storing import Outcome
 from db.writer import CatalogueWriter
 from indexer.analysis import Analyser, Job, Report
-from indexer.plan import WORKER_STAGE, Plan, Wanted
+from indexer.plan import SCAN_STAGE, WORKER_STAGE, CompleteContents, Plan, Wanted
 from indexer.sources import Source, plan_source
 from indexer.workers import WorkerDied, WorkerPool
 
 _COMMIT_AFTER_S = 0.5
 _COMMIT_AFTER_FILES = 64
-_WORKERS_NEED = ("indexer.analysis", "onnxruntime")
+_WORKERS_NEED = ("indexer.analysis", "indexer.encoders.runtime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,11 @@ class Failed:
 
     failure: Failure
     size_bytes: int
+
+    @property
+    def was_analysed(self) -> bool:
+        """Whether a worker had it; some cannot even be looked at."""
+        return self.failure.stage != SCAN_STAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,8 @@ class Summary:
     duration_s : float
         Audio that was analysed, in seconds.
     elapsed_s : float
+    notes : list of str
+        What else went wrong, though every file is committed.
     cpu_s : dict of str to float
         CPU time by stage, all workers together.
     stopped : bool
@@ -96,6 +104,7 @@ class Summary:
     duration_s: float = 0.0
     elapsed_s: float = 0.0
     cpu_s: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     stopped: bool = False
 
 
@@ -143,11 +152,13 @@ class _Run:
         self._again: deque[Job] = deque()
         self._batch: list[tuple[Job, Analysis | Failure]] = []
         self._committed_at = time.monotonic()
+        self._contents = CompleteContents(writer.catalogue, wanted)
 
     def over(self, sources: Sequence[Source]) -> Summary:
         began = time.monotonic()
         plans = [self._prepare(source) for source in sources]
-        jobs = [job for plan in plans for job in plan.jobs]
+        # Each file once, should two sources overlap.
+        jobs = list({(j.collection_id, j.path): j for plan in plans for j in plan.jobs}.values())
         if jobs:
             n_workers = min(self._n_workers, len(jobs))
             pool = WorkerPool[Job, Report](n_workers, Analyser, preload=_WORKERS_NEED)
@@ -160,12 +171,17 @@ class _Run:
                 pool.close()
         for encoder in self._wanted.encoders:
             self._save_index(encoder)
+        for plan in plans:
+            # Some of the vanished have been found again elsewhere.
+            known = self._writer.catalogue.known_files(plan.collection.id).values()
+            vanished = set(plan.missing)
+            self._summary.n_missing += sum(f.missing and f.id in vanished for f in known)
         self._summary.stopped = self._stop.is_set()
         self._summary.elapsed_s = time.monotonic() - began
         return self._summary
 
     def _prepare(self, source: Source) -> Plan:
-        plan = plan_source(self._writer.catalogue, source, self._wanted)
+        plan = plan_source(self._writer.catalogue, source, self._wanted, self._contents)
         # Vanished files first: a file found again elsewhere is recognised by its content then.
         self._writer.mark_missing(plan.missing)
         self._writer.mark_present(plan.returned)
@@ -176,7 +192,6 @@ class _Run:
         summary.n_found += plan.n_found
         summary.n_unchanged += plan.n_unchanged
         summary.n_ignored += plan.n_ignored
-        summary.n_missing += len(plan.missing)
         summary.n_returned += len(plan.returned)
         summary.n_redescribed += len(plan.redescriptions)
         summary.failed_before += plan.failed_before
@@ -187,7 +202,11 @@ class _Run:
         return plan
 
     def _analyse(self, pool: WorkerPool[Job, Report], jobs: Iterator[Job]) -> None:
-        for job, report in pool.run(self._until_stopped(jobs)):
+        for done in pool.run(self._until_stopped(jobs), tick_s=_COMMIT_AFTER_S):
+            if done is None:
+                self._commit()
+                continue
+            job, report = done
             if isinstance(report, WorkerDied):
                 failure = Failure(
                     job.collection_id,
@@ -201,6 +220,9 @@ class _Run:
                 for stage, seconds in report.seconds.items():
                     self._summary.cpu_s[stage] = self._summary.cpu_s.get(stage, 0.0) + seconds
                 self._batch.append((job, report.result))
+                if isinstance(report.result, Analysis) and report.result.technical is not None:
+                    # A copy that comes next is committed after it, or with it.
+                    self._contents.add(job.state.size_bytes, report.result.content_hash)
             waited_s = time.monotonic() - self._committed_at
             if waited_s > _COMMIT_AFTER_S or len(self._batch) >= _COMMIT_AFTER_FILES:
                 self._commit()
@@ -210,10 +232,13 @@ class _Run:
         for job in jobs:
             if self._stop.is_set():
                 return
-            yield job
+            likely = self._contents.of_size(job.state.size_bytes)
+            yield replace(job, known_hashes=job.known_hashes.union(likely))
 
     def _commit(self) -> None:
         batch, self._batch = self._batch, []
+        if not batch:
+            return
         cpu = time.process_time()
         outcomes = self._writer.store([result for _, result in batch])
         spent = time.process_time() - cpu
@@ -223,6 +248,7 @@ class _Run:
             if isinstance(result, Failure):
                 self._note_failure(result, job.state.size_bytes)
             elif outcome is Outcome.VANISHED:
+                self._contents.drop(job.state.size_bytes)
                 self._again.append(replace(job, known_hashes=frozenset()))
             else:
                 self._note_done(job, result, outcome)
@@ -244,4 +270,7 @@ class _Run:
         index = SegmentIndex.open(self._writer.catalogue, encoder)
         if not index.is_saved():
             self._on_event(Indexing(encoder))
-            index.save(self._writer)
+            try:
+                index.save(self._writer)
+            except VectorIndexError as error:
+                self._summary.notes.append(f"{error}; searches go by the database until then")

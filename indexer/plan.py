@@ -6,8 +6,14 @@ from dataclasses import dataclass, field
 from db.catalogue import Catalogue
 from db.records import CollectionInfo, Description, Failure, FileState, KnownFile
 from indexer.analysis import DESCRIPTOR_SCHEME, READ_STAGE, Job
+from indexer.errors import IndexingError
 from indexer.metadata import merge
 from indexer.scan import Found, Scanner, Unreadable
+
+
+class EmptyFolder(IndexingError):
+    """A folder that held files holds none: more likely a disk that is not there than a clean-up."""
+
 
 SCAN_STAGE = "scan"
 """The stage of failures to even look at a file; always tried again."""
@@ -73,6 +79,38 @@ class Plan:
     n_ignored: int = 0
 
 
+_MOST_HASHES = 64
+"""So many known contents of one size go with a job: recorders make thousands of equal sizes."""
+
+
+class CompleteContents:
+    """The contents for which everything that a run wants is there: they need no analysis."""
+
+    def __init__(self, catalogue: Catalogue, wanted: Wanted) -> None:
+        self._embedded = [catalogue.recordings_with_vectors(name) for name in wanted.encoders]
+        if wanted.describe:
+            self._embedded.append(catalogue.recordings_with_descriptors(DESCRIPTOR_SCHEME))
+        self._by_size: dict[int, list[str]] = {}
+        for size_bytes, hashes in catalogue.hashes_by_size().items():
+            self._by_size[size_bytes] = [h for h, id_ in hashes.items() if self.has(id_)]
+
+    def has(self, recording_id: int) -> bool:
+        """Tell whether a recording is complete."""
+        return all(recording_id in ids for ids in self._embedded)
+
+    def add(self, size_bytes: int, content_hash: str) -> None:
+        """Take note of a content that this run has completed."""
+        self._by_size.setdefault(size_bytes, []).append(content_hash)
+
+    def drop(self, size_bytes: int) -> None:
+        """Forget the contents of a size: one of them has been replaced in the meantime."""
+        self._by_size.pop(size_bytes, None)
+
+    def of_size(self, size_bytes: int) -> list[str]:
+        """Return the hashes that a file of a size may have, the latest; not all if very many."""
+        return self._by_size.get(size_bytes, [])[-_MOST_HASHES:]
+
+
 Describe = Callable[[str], Description | None]
 """Gives what sidecars and manifests say of a path; None when they say nothing."""
 
@@ -81,25 +119,31 @@ class Planner:
     """Makes the plan of one run over one collection."""
 
     def __init__(
-        self, catalogue: Catalogue, collection: CollectionInfo, wanted: Wanted, describe: Describe
+        self,
+        catalogue: Catalogue,
+        collection: CollectionInfo,
+        wanted: Wanted,
+        contents: CompleteContents,
+        describe: Describe,
     ) -> None:
+        self._contents = contents
         self._collection = collection
         self._wanted = wanted
         self._describe = describe
         self._known = catalogue.known_files(collection.id)
-        self._hashes = catalogue.hashes_by_size()
         self._failures = {f.path: f for f in catalogue.failures(collection.id)}
-        self._embedded = {
-            encoder: catalogue.recordings_with_vectors(encoder) for encoder in wanted.encoders
-        }
-        self._described = (
-            catalogue.recordings_with_descriptors(DESCRIPTOR_SCHEME) if wanted.describe else set()
-        )
         self.plan = Plan(collection)
 
     def scan(self, scanner: Scanner) -> Plan:
         """Plan for everything that a walk finds; what it does not find any more is missing."""
         present = self._take(scanner)
+        there = [file for file in self._known.values() if not file.missing]
+        if not scanner.scope and not present and not self.plan.unreadable and there:
+            raise EmptyFolder(
+                f"{scanner.root} is empty, but {len(there):,} files of the collection "
+                f"{self._collection.name!r} were in it: is its disk connected? If they are gone "
+                f"for good: `echoic forget --collection {self._collection.name}`"
+            )
         self.plan.n_ignored += scanner.n_ignored
         self._note_absent(present, scanner)
         return self.plan
@@ -112,7 +156,12 @@ class Planner:
     def _take(self, entries: Iterable[Found | Unreadable]) -> set[str]:
         present = set()
         for entry in entries:
-            if isinstance(entry, Unreadable):
+            known = self._known.get(entry.path)
+            if isinstance(entry, Unreadable) and entry.absent and known is not None:
+                if not known.missing:
+                    self.plan.missing.append(known.id)
+                self.plan.gone_failures.append(entry.path)
+            elif isinstance(entry, Unreadable):
                 failure = Failure(self._collection.id, entry.path, SCAN_STAGE, entry.reason, None)
                 self.plan.unreadable.append(failure)
             else:
@@ -143,7 +192,7 @@ class Planner:
                 digest,
                 self._wanted.encoders,
                 self._wanted.describe,
-                self._complete_hashes(found.state.size_bytes),
+                frozenset({known.content_hash} if known and self._is_complete(known) else ()),
             )
         )
 
@@ -158,16 +207,7 @@ class Planner:
         self.plan.n_unchanged += 1
 
     def _is_complete(self, known: KnownFile) -> bool:
-        return self._has_all(known.recording_id)
-
-    def _has_all(self, recording_id: int) -> bool:
-        if self._wanted.describe and recording_id not in self._described:
-            return False
-        return all(recording_id in embedded for embedded in self._embedded.values())
-
-    def _complete_hashes(self, size_bytes: int) -> frozenset[str]:
-        same_size = self._hashes.get(size_bytes, {})
-        return frozenset(hash_ for hash_, id_ in same_size.items() if self._has_all(id_))
+        return self._contents.has(known.recording_id)
 
     def _worth_another_try(self, failure: Failure, state: FileState) -> bool:
         may_have_passed = failure.stage in (READ_STAGE, SCAN_STAGE, WORKER_STAGE)

@@ -24,6 +24,7 @@ class Unreadable:
 
     path: str
     reason: str
+    absent: bool = False
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class Scanner:
 
     def __iter__(self) -> Iterator[Found | Unreadable]:
         start = self.root / self.scope
-        if start.is_dir():
+        if os.path.isdir(start):  # noqa: PTH112  (never raises, where Path.is_dir may)
             yield from self._walk(start, frozenset())
         else:
             yield look_at(start, self.scope)
@@ -74,7 +75,7 @@ class Scanner:
             if name.startswith("."):
                 continue
             entry = folder / name
-            if entry.is_dir():
+            if os.path.isdir(entry):  # noqa: PTH112  (never raises, where Path.is_dir may)
                 yield from self._walk(entry, above | {identity})
             elif entry.suffix.lower() in AUDIO_SUFFIXES:
                 yield look_at(entry, entry.relative_to(self.root).as_posix())
@@ -103,8 +104,9 @@ def look_at(path: Path, relative: str) -> Found | Unreadable:
     try:
         status = path.stat()
     except FileNotFoundError:
-        reason = "a broken link" if path.is_symlink() else "there is no such file"
-        return Unreadable(relative, reason)
+        if path.is_symlink():
+            return Unreadable(relative, "a broken link")
+        return Unreadable(relative, "there is no such file", absent=True)
     except OSError as error:
         return Unreadable(relative, f"cannot be opened: {error.strerror}")
     if not stat.S_ISREG(status.st_mode):

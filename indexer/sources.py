@@ -9,7 +9,7 @@ from db.writer import CatalogueWriter
 from indexer.errors import IndexingError
 from indexer.manifest import FolderManifests, read_manifest, sidecar_metadata
 from indexer.metadata import merge
-from indexer.plan import Plan, Planner, Wanted
+from indexer.plan import CompleteContents, Plan, Planner, Wanted
 from indexer.scan import Scanner, look_at
 
 
@@ -49,6 +49,10 @@ def folder_source(writer: CatalogueWriter, path: Path, *, name: str | None = Non
         If there is nothing at the path, or it lies outside the collection that was named.
     """
     path = path.expanduser().absolute().resolve()
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise SourceError("the folder's name is not valid UTF-8: rename it") from error
     if not path.exists():
         raise SourceError(f"there is no file or folder {path}")
     folder = path if path.is_dir() else path.parent
@@ -111,7 +115,9 @@ def failed_sources(catalogue: Catalogue) -> list[Source]:
     ]
 
 
-def plan_source(catalogue: Catalogue, source: Source, wanted: Wanted) -> Plan:
+def plan_source(
+    catalogue: Catalogue, source: Source, wanted: Wanted, contents: CompleteContents
+) -> Plan:
     """Look at all files of a source and plan what is to be done with them.
 
     Raises
@@ -129,7 +135,7 @@ def plan_source(catalogue: Catalogue, source: Source, wanted: Wanted) -> Plan:
             f"connect its disk, or run `echoic relocate {name} NEW_ROOT` if it has moved"
         )
     describer = _Describer(source.collection)
-    planner = Planner(catalogue, source.collection, wanted, describer)
+    planner = Planner(catalogue, source.collection, wanted, contents, describer)
     if source.paths is None:
         plan = planner.scan(Scanner(root, source.scope))
     else:

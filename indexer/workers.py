@@ -11,12 +11,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
+
+from indexer.errors import IndexingError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -31,6 +33,10 @@ _CONTEXT: ForkServerContext | SpawnContext = (
 
 # One worker a core: more threads in each would only get in each other's way.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+class WorkersUnusable(IndexingError):
+    """Worker processes end before they have done anything: the fault is not in the files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +85,17 @@ class WorkerPool(Generic[Job, Result]):
         self._n_workers = n_workers
         self._prepare = prepare
         self._workers: list[_Worker[Job]] = []
+        self._n_results = 0
+        self._n_deaths = 0
         _CONTEXT.set_forkserver_preload(list(preload))
 
-    def run(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, Result | WorkerDied]]:
+    def run(
+        self, jobs: Iterator[Job], *, tick_s: float
+    ) -> Iterator[tuple[Job, Result | WorkerDied] | None]:
         """Do jobs and yield each with its result, in the order in which they are done.
+
+        When nothing is done for `tick_s` seconds, None is yielded, so that whoever takes the
+        results can see to those they hold.
 
         A job is taken from the iterator only when a worker is free for it, so that what is in
         flight stays bounded and whoever owns the iterator can end it at any time.
@@ -92,7 +105,9 @@ class WorkerPool(Generic[Job, Result]):
             busy = [worker for worker in self._workers if worker.job is not None]
             if not busy:
                 return
-            ready = set(wait([worker.connection for worker in busy]))
+            ready = set(wait([worker.connection for worker in busy], timeout=tick_s))
+            if not ready:
+                yield None
             for worker in busy:
                 if worker.connection in ready and worker.job is not None:
                     job = worker.job
@@ -101,14 +116,12 @@ class WorkerPool(Generic[Job, Result]):
                     yield job, result
 
     def close(self) -> None:
-        """End all workers."""
+        """End all workers, at once; what they have in hand is dropped."""
         for worker in self._workers:
-            worker.connection.close()  # a worker ends when nobody talks to it any more
+            worker.connection.close()
+            worker.process.kill()
         for worker in self._workers:
-            worker.process.join(timeout=10)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+            worker.process.join()
         self._workers.clear()
 
     def _hand_out(self, jobs: Iterator[Job]) -> None:
@@ -127,7 +140,8 @@ class WorkerPool(Generic[Job, Result]):
             except OSError:  # it died while idle; the job has not begun, so another may do it
                 self._workers[slot] = worker = self._start()
                 worker.job = job
-                worker.connection.send(job)
+                with suppress(OSError):  # if this one dies, too, reading its result will tell
+                    worker.connection.send(job)
 
     def _collect(self, worker: _Worker[Job]) -> Result | WorkerDied:
         try:
@@ -135,9 +149,16 @@ class WorkerPool(Generic[Job, Result]):
         except (EOFError, OSError):
             worker.process.join()
             code = worker.process.exitcode
+            self._n_deaths += 1
+            if not self._n_results and self._n_deaths > 2 * self._n_workers:
+                raise WorkersUnusable(
+                    f"no worker process stays alive ({_describe_exit(code)}): what it printed "
+                    "above says why; if a part of Echoic is missing, install it again"
+                ) from None
             self._workers[self._workers.index(worker)] = self._start()
             return WorkerDied(_describe_exit(code))
         worker.job = None
+        self._n_results += 1
         return result
 
     def _start(self) -> _Worker[Job]:
@@ -169,12 +190,11 @@ def _serve(connection: Connection, prepare: Callable[[], Callable[[Job], Result]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     work = prepare()
-    while True:
-        try:
-            job = connection.recv()
-        except EOFError:
-            return
-        connection.send(work(job))
+    try:
+        while True:
+            connection.send(work(connection.recv()))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the one who gave the jobs has closed the pool, or is gone
 
 
 def _die_with_parent() -> None:

@@ -11,6 +11,7 @@ from db.errors import UnknownName
 from db.records import RecordingInfo
 from db.segment_index import SegmentIndex
 from indexer.encoders import DEFAULT_ENCODER, Encoder, encoder_id, load_encoder
+from indexer.errors import AudioError
 from indexer.segments import Segmenter
 from search.errors import QueryError
 from search.hits import Hit, passages_of
@@ -97,14 +98,15 @@ class SearchEngine:
         Raises
         ------
         AudioError
-            If the file cannot be decoded or has no such part.
-        QueryError
-            If the example is longer than `MAX_EXAMPLE_S`.
+            If the file cannot be decoded, has no such part, or is longer than `MAX_EXAMPLE_S`.
         """
         from indexer.audio import read_mono  # decoders, which a query by words need not load
 
         sample_rate = self._encoder.sample_rate
-        samples = read_mono(path, sample_rate, from_s=from_s, to_s=to_s, max_s=MAX_EXAMPLE_S)
+        try:
+            samples = read_mono(path, sample_rate, from_s=from_s, to_s=to_s, max_s=MAX_EXAMPLE_S)
+        except AudioError as error:
+            raise AudioError(f"{path}: {error}") from error
         itself = self._catalogue.with_hash(content_hash(path))
         return self._hits(self._embed(samples), k, without=itself)
 

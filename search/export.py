@@ -1,6 +1,7 @@
 """Hits as plain values, and as CSV."""
 
 import csv
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TextIO
@@ -30,7 +31,9 @@ def hit_values(hit: Hit, rank: int) -> dict[str, Any]:
     recording lies, present ones before missing ones; ``paths`` has all.
     """
     recording = hit.recording
-    file = recording.files[0] if recording.files else None
+    # Present before missing; of these, one that is there now, should a whole folder have moved.
+    there = (file for file in recording.files if os.path.exists(Path(file.root) / file.path))  # noqa: PTH110
+    file = next(there, recording.files[0] if recording.files else None)
     best = hit.passages[0] if hit.passages else None
     return {
         "rank": rank,

@@ -4,6 +4,7 @@ Every command lives in a module of ``ui.commands`` and imports what it needs whe
 ``echoic --help`` loads no model, no database and no audio library.
 """
 
+import os
 import sys
 from typing import Any
 
@@ -15,7 +16,7 @@ from ui.commands.demo import demo
 from ui.commands.failures import failures
 from ui.commands.fetch import fetch
 from ui.commands.health import check, repair
-from ui.commands.index import index, watch
+from ui.commands.index import INTERRUPTED, index, watch
 from ui.commands.search import search, similar
 
 
@@ -72,8 +73,19 @@ for command in (
 
 
 def main() -> None:
-    """Run the command line; what comes out is UTF-8 whatever the terminal thinks."""
+    """Run the command line; the exit code tells what happened."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    cli(prog_name="echoic")
+            stream.reconfigure(errors="backslashreplace")  # a name that cannot be shown is no error
+    try:
+        code = cli.main(prog_name="echoic", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        code = INTERRUPTED
+    except BrokenPipeError:  # `echoic search rain | head -3`: enough has been read
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

@@ -130,7 +130,7 @@ class _Tally:
             return "\n".join(said) or None
         if isinstance(event, Failed):
             self.n_failed += 1
-            self.n_done += event.size_bytes > 0
+            self.n_done += event.was_analysed
             self.bytes_done += event.size_bytes
             return f"Failed: {_failure_line(event.failure)}"
         if isinstance(event, Indexing):
@@ -217,7 +217,7 @@ def summary_text(summary: "Summary", location: str) -> str:
         (outcomes.get("added", 0), "new"),
         (outcomes.get("replaced", 0), "changed"),
         (outcomes.get("moved", 0), "moved"),
-        (outcomes.get("linked", 0), "copies of known contents"),
+        (outcomes.get("linked", 0), "with known content"),
         (outcomes.get("updated", 0), "updated"),
         (summary.n_redescribed, "with new descriptions"),
         (summary.n_unchanged, "unchanged"),
@@ -236,6 +236,7 @@ def summary_text(summary: "Summary", location: str) -> str:
     if summary.n_ignored:
         lines.append(f"{count_text(summary.n_ignored, 'other file')} passed over.")
     lines += _failure_lines(summary)
+    lines += [f"Note: {note}." for note in summary.notes]
     if summary.stopped:
         lines.append("Stopped early; run the same command again to go on.")
     lines.append(f"Catalogue: {location}")

@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
-from db import migrate
+from db import consistency, migrate
 from db.catalogue import Catalogue
 from db.engine import make_engine, sqlite_url
 from db.errors import CatalogueError, CatalogueLocked, CatalogueMissing, CatalogueVersionError
@@ -45,6 +45,41 @@ def test_a_file_that_is_no_database_is_named_as_such(tmp_path: Path) -> None:
     (tmp_path / "catalogue.sqlite").write_bytes(b"not a database at all" * 100)
     with pytest.raises(CatalogueError, match="cannot be read"):
         Catalogue.open(tmp_path)
+
+
+def test_damage_within_the_database_is_a_problem_that_check_names(tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    with Catalogue.open(folder, create=True) as catalogue, CatalogueWriter(catalogue) as writer:
+        collection = writer.add_collection("tapes", "/tapes")
+        writer.store([analysis(collection.id, f"{i}.wav") for i in range(500)])
+    database = tmp_path / "c" / "catalogue.sqlite"
+    content = bytearray(database.read_bytes())
+    half = len(content) // 8192 * 4096  # what was written last; the schema comes first
+    content[half:] = b"\xa5" * (len(content) - half)
+    database.write_bytes(content)
+    with Catalogue.open(tmp_path / "c") as catalogue:
+        assert {problem.where for problem in consistency.check(catalogue)} == {"database"}
+        with pytest.raises(CatalogueError, match="backup"):
+            catalogue.recordings(range(500))
+
+
+def test_a_catalogue_where_nothing_can_be_written_can_be_read(tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    with Catalogue.open(folder, create=True) as catalogue, CatalogueWriter(catalogue) as writer:
+        collection = writer.add_collection("tapes", "/tapes")
+        writer.store([analysis(collection.id, "a.wav")])
+    assert not (folder / "catalogue.sqlite-wal").exists()
+    script = (
+        "import os, sys; from db import overview; from db.catalogue import Catalogue\n"
+        "os.access = lambda *a, **k: False  # as it is on a read-only disk\n"
+        "print(overview.status(Catalogue.open(sys.argv[1])).n_recordings)\n"
+    )
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "1"
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
 def test_a_catalogue_of_a_newer_echoic_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sqlalchemy import text
 
+from db import consistency
 from db.catalogue import Catalogue
 from db.errors import UnknownName
 from db.segment_index import SegmentIndex
@@ -82,6 +84,19 @@ def test_a_damaged_file_is_noted_and_answers_are_right_all_the_same(
     assert_in_step(index, writer.catalogue)
     index.save(writer)
     assert SegmentIndex.open(writer.catalogue, ENCODER.name).notes == []
+
+
+@pytest.mark.parametrize("blob", ["zeroblob(96)", "zeroblob(95)"])
+def test_damaged_vectors_are_left_out_with_a_note_when_the_file_is_gone_too(
+    writer: CatalogueWriter, tapes: int, blob: str
+) -> None:
+    index_file(writer.catalogue).unlink()
+    with writer.catalogue.transaction() as session:
+        session.execute(text(f"UPDATE embeddings SET vectors = {blob} WHERE recording_id = 3"))
+    index = SegmentIndex.open(writer.catalogue, ENCODER.name)
+    assert len(index) == 55 - 3
+    assert any("recording 3" in note for note in index.notes)
+    assert any("recording 3" in problem.what for problem in consistency.check(writer.catalogue))
 
 
 def test_an_older_file_is_completed_from_sql(writer: CatalogueWriter, tapes: int) -> None:

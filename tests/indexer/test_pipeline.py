@@ -16,7 +16,7 @@ from db.catalogue import Catalogue
 from db.records import RecordingInfo
 from db.writer import CatalogueWriter
 from indexer.pipeline import Done, Event, Failed, Summary, run
-from indexer.plan import Wanted
+from indexer.plan import EmptyFolder, Wanted
 from indexer.sources import SourceError, failed_sources, folder_source, manifest_source
 from tests.indexer.conftest import write_sound
 
@@ -100,7 +100,7 @@ def test_changed_vanished_moved_new_and_doubled_files_are_told_apart(
     write_sound(archive / "new.wav", seed=51)
     summary = index(catalogue, archive)
     assert outcomes(summary) == {"replaced": 1, "moved": 1, "linked": 1, "added": 1}
-    assert summary.n_missing == 2  # for a moment the moved one was, too
+    assert summary.n_missing == 1  # the moved one has been found again
     after = by_path(catalogue)
     assert after["a.wav"].id != ids["a.wav"]
     assert after["b.flac"].id == ids["b.flac"]
@@ -370,6 +370,110 @@ def test_what_is_not_there_is_an_error_and_marks_nothing_missing(
     with pytest.raises(SourceError, match="no file or folder"):
         index(catalogue, archive)
     assert all(not r.files[0].missing_since for r in by_path(catalogue).values())
+
+
+def test_a_folder_that_is_suddenly_empty_is_taken_for_a_disk_that_is_not_there(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive)
+    archive.rename(archive.parent / "unmounted")
+    archive.mkdir()
+    with pytest.raises(EmptyFolder, match="disk connected"):
+        index(catalogue, archive)
+    assert all(not r.files[0].missing_since for r in by_path(catalogue).values())
+
+
+def test_a_file_moved_onto_a_name_that_was_taken_leaves_no_ghost(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive)
+    (archive / "a.wav").rename(archive / "e.wav")
+    index(catalogue, archive)
+    found = by_path(catalogue)
+    assert "a.wav" not in found
+    assert [file.path for file in found["e.wav"].files] == ["e.wav"]
+
+
+def test_a_file_that_became_undecodable_no_longer_counts_as_there(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive)
+    (archive / "a.wav").write_text("overwritten by mistake")
+    index(catalogue, archive)
+    assert by_path(catalogue)["a.wav"].files[0].missing_since is not None
+    write_sound(archive / "a.wav", seed=90)
+    index(catalogue, archive)
+    assert by_path(catalogue)["a.wav"].files[0].missing_since is None
+
+
+def test_a_listed_file_that_has_vanished_is_missing_not_failed(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    manifest = archive / "list.csv"
+    manifest.write_text("path\na.wav\ne.wav\n")
+    index(catalogue, manifest=manifest)
+    (archive / "a.wav").unlink()
+    summary = index(catalogue, manifest=manifest)
+    assert (summary.n_missing, summary.failures) == (1, [])
+
+
+def test_a_relocated_collection_takes_its_manifest_along(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    (archive / "list.csv").write_text("path,title\na.wav,Harbour\n")
+    index(catalogue, manifest=archive / "list.csv")
+    elsewhere = archive.rename(archive.parent / "elsewhere")
+    (collection,) = catalogue.collections()
+    with CatalogueWriter(catalogue) as writer:
+        writer.relocate(collection.id, str(elsewhere))
+    index(catalogue, elsewhere)
+    assert by_path(catalogue)["a.wav"].files[0].description.title == "Harbour"
+
+
+def test_names_at_the_limit_of_the_file_system_and_folders_that_cannot_be_entered(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    long_name = "x" * 251 + ".wav"  # its sidecar would be longer than a name may be
+    write_sound(archive / long_name, seed=60)
+    (archive / "deep").chmod(0o444)  # can be listed, but nothing in it looked at
+    command = [sys.executable, "-m", "ui", "index", str(archive), "--json"]
+    ran = subprocess.run(
+        [*unprivileged(), *command, "--catalogue", catalogue.location],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (archive / "deep").chmod(0o755)
+    assert ran.returncode == 1, ran.stderr
+    assert long_name in by_path(catalogue)
+    assert {failure.path for failure in catalogue.failures()} == {"deep/c.ogg", "deep/d.wav"}
+
+
+def test_copies_within_one_run_are_analysed_once(catalogue: Catalogue, archive: Path) -> None:
+    for number in range(4):
+        shutil.copy(archive / "e.wav", archive / f"z-copy-{number}.wav")
+    summary = index(catalogue, archive)
+    assert outcomes(summary) == {"added": 5, "linked": 4}
+    # One worker; the first copy may be in its hand when the original is committed.
+    assert summary.duration_s < 12.5 + 2 * 4.5
+
+
+def test_a_file_that_two_sources_name_is_analysed_once(catalogue: Catalogue, archive: Path) -> None:
+    summary = index(catalogue, archive, archive / "deep")
+    assert outcomes(summary) == {"added": 5}
+
+
+def test_nothing_is_reported_to_the_makers_of_libraries(archive: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    for arguments in (["index", str(archive)], ["similar", str(archive / "a.wav")]):
+        subprocess.run(
+            [sys.executable, "-m", "ui", *arguments, "--catalogue", str(tmp_path / "c")],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")},
+        )
+    assert [path for path in home.rglob("*") if "microsoft" in str(path).lower()] == []
 
 
 def test_vectors_are_the_same_to_the_bit_on_every_run(tmp_path: Path, archive: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from indexer.workers import WorkerDied, WorkerPool
+from indexer.workers import WorkerDied, WorkerPool, WorkersUnusable
 
 
 def prepare() -> Callable[[str], str]:
@@ -23,7 +23,13 @@ def work(job: str) -> str:
         os.kill(os.getpid(), signal.SIGSEGV)
     if job == "exit":
         os._exit(7)
+    if job == "slow":
+        time.sleep(0.5)
     return f"{job} done"
+
+
+def done(pool: WorkerPool[str, str], jobs: list[str]) -> list[tuple[str, str | WorkerDied]]:
+    return [result for result in pool.run(iter(jobs), tick_s=0.01) if result is not None]
 
 
 @pytest.fixture
@@ -35,7 +41,7 @@ def pool() -> Iterator[WorkerPool[str, str]]:
 
 def test_every_job_comes_back_with_its_result(pool: WorkerPool[str, str]) -> None:
     jobs = [str(number) for number in range(50)]
-    results = dict(pool.run(iter(jobs)))
+    results = dict(done(pool, jobs))
     assert results == {job: f"{job} done" for job in jobs}
 
 
@@ -43,20 +49,20 @@ def test_a_job_that_kills_its_worker_is_named_and_the_others_go_on(
     pool: WorkerPool[str, str],
 ) -> None:
     jobs = ["a", "crash", "b", "exit", "c", "d"]
-    results = dict(pool.run(iter(jobs)))
+    results = dict(done(pool, jobs))
     assert results["crash"] == WorkerDied("killed by signal 11 (SIGSEGV)")
     assert results["exit"] == WorkerDied("ended with exit code 7")
     assert {job: results[job] for job in "abcd"} == {job: f"{job} done" for job in "abcd"}
 
 
 def test_a_worker_that_dies_between_jobs_costs_no_job(pool: WorkerPool[str, str]) -> None:
-    assert dict(pool.run(iter(["a", "b"]))) == {"a": "a done", "b": "b done"}
+    assert dict(done(pool, ["a", "b"])) == {"a": "a done", "b": "b done"}
     processes = [worker.process for worker in pool._workers]
     assert len(processes) == 2
     for process in processes:
         process.kill()
         process.join(5)
-    assert dict(pool.run(iter(["c", "d"]))) == {"c": "c done", "d": "d done"}
+    assert dict(done(pool, ["c", "d"])) == {"c": "c done", "d": "d done"}
 
 
 def test_no_more_jobs_are_taken_than_there_are_workers(pool: WorkerPool[str, str]) -> None:
@@ -67,7 +73,7 @@ def test_no_more_jobs_are_taken_than_there_are_workers(pool: WorkerPool[str, str
             taken.append(number)
             yield str(number)
 
-    for n_done, _ in enumerate(pool.run(jobs()), start=1):
+    for n_done, _ in enumerate(pool.run(jobs(), tick_s=60.0), start=1):
         assert len(taken) <= n_done + 2
 
 
@@ -79,7 +85,7 @@ def test_workers_end_when_their_parent_is_killed() -> None:
         from tests.indexer.test_workers import prepare
         if __name__ == "__main__":
             pool = WorkerPool(2, prepare)
-            list(pool.run(iter(["a", "b"])))
+            list(pool.run(iter(["a", "b"]), tick_s=60.0))
             print("ready", flush=True)
             time.sleep(60)
         """
@@ -96,6 +102,21 @@ def test_workers_end_when_their_parent_is_killed() -> None:
             children = [c for c in children if c.is_running() and c.status() != "zombie"]
             time.sleep(0.05)
     assert children == []
+
+
+def prepare_badly() -> Callable[[str], str]:
+    os._exit(3)
+
+
+def test_workers_that_all_die_before_doing_anything_end_the_run() -> None:
+    pool = WorkerPool[str, str](2, prepare_badly)
+    with pytest.raises(WorkersUnusable, match="exit code 3"):
+        list(pool.run(iter([str(number) for number in range(100)]), tick_s=60.0))
+    pool.close()
+
+
+def test_whoever_waits_is_told_that_nothing_has_come_yet(pool: WorkerPool[str, str]) -> None:
+    assert None in list(pool.run(iter(["slow"]), tick_s=0.05))
 
 
 def test_a_pool_without_workers_is_refused() -> None:

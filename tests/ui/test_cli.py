@@ -165,6 +165,7 @@ def test_status_show_relocate_and_forget(sounds: Path, catalogue: Path, tmp_path
     assert "All is well" in echoic("check", "--contents", catalogue=catalogue)
     assert "3 unchanged" in echoic("index", moved, catalogue=catalogue)
     echoic("forget", "sound-1.wav", "--yes", catalogue=catalogue)
+    assert "All is well" in echoic("check", catalogue=catalogue)
     assert "2 recordings" in echoic("status", catalogue=catalogue)
     assert (moved / "sound-1.wav").exists()
     echoic("forget", "--collection", "sounds", "--yes", catalogue=catalogue)
@@ -194,8 +195,8 @@ def test_ctrl_c_ends_after_the_files_in_hand_and_the_next_run_goes_on(
     tmp_path: Path, catalogue: Path
 ) -> None:
     root = tmp_path / "many"
-    for number in range(60):
-        write_sound(root / f"{number}.wav", seed=number, length_s=3.0)
+    for number in range(80):
+        write_sound(root / f"{number}.wav", seed=number, length_s=20.0)
     with subprocess.Popen(
         [sys.executable, "-m", "ui", "index", str(root), "--json", "--catalogue", str(catalogue)],
         stdout=subprocess.PIPE,
@@ -212,9 +213,66 @@ def test_ctrl_c_ends_after_the_files_in_hand_and_the_next_run_goes_on(
     assert process.returncode == 130
     assert finished["stopped"]
     n_done = finished["outcomes"]["added"]
-    assert 3 <= n_done < 60
+    assert 3 <= n_done < 80
     assert "All is well" in echoic("check", catalogue=catalogue)
-    assert f"{60 - n_done} new, {n_done} unchanged" in echoic("index", root, catalogue=catalogue)
+    assert f"{80 - n_done} new, {n_done} unchanged" in echoic("index", root, catalogue=catalogue)
+
+
+def test_ctrl_c_twice_stops_at_once_and_nothing_is_lost(tmp_path: Path, catalogue: Path) -> None:
+    root = tmp_path / "many"
+    for number in range(40):
+        write_sound(root / f"{number}.wav", seed=number, length_s=20.0)
+    with subprocess.Popen(
+        [sys.executable, "-m", "ui", "index", str(root), "--json", "--catalogue", str(catalogue)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT,
+    ) as process:
+        assert process.stdout and process.stderr
+        process.stdout.readline()
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        assert "Stopping after" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    # The files in hand may have been finished in between; then the first Ctrl-C has ended it.
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert "All is well" in echoic("check", catalogue=catalogue)
+
+
+@pytest.mark.parametrize(
+    ("given", "code"), [("0:00.5", 0), ("0.5", 0), ("0:0:0.5", 0), ("half", 2), ("1:2:3:4", 2)]
+)
+def test_times_may_be_given_as_they_are_printed(
+    sounds: Path, catalogue: Path, given: str, code: int
+) -> None:
+    if code == 0:
+        echoic("index", sounds, catalogue=catalogue)
+    said = echoic(
+        "similar", sounds / "sound-0.wav", "--from", given, catalogue=catalogue, code=code
+    )
+    assert ("is not a time" in said) == (code == 2)
+
+
+def test_a_collection_whose_folder_was_moved_is_pointed_out(
+    sounds: Path, catalogue: Path, tmp_path: Path
+) -> None:
+    echoic("index", sounds, catalogue=catalogue)
+    moved = sounds.rename(tmp_path / "moved")
+    ran = subprocess.run(
+        [sys.executable, "-m", "ui", "index", str(moved), "--catalogue", str(catalogue)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PROJECT,
+    )
+    assert "echoic relocate sounds" in ran.stderr
+    assert "folder not there" in echoic("status", catalogue=catalogue)
+    assert str(moved) in echoic("search", "tone", "-k", "1", catalogue=catalogue)
+    said = echoic("relocate", "sounds", moved, catalogue=catalogue, code=2)
+    assert "forget --collection moved" in said
 
 
 def test_a_second_indexer_is_told_who_is_at_work(tmp_path: Path, catalogue: Path) -> None:

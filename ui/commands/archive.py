@@ -43,9 +43,11 @@ def status(as_json: bool, location: str | None) -> None:
     for part in found.collections:
         missing = f", {part.n_missing:,} missing" if part.n_missing else ""
         failed = f", {count_text(part.n_failures, 'failure')}" if part.n_failures else ""
+        there = Path(part.collection.root).is_dir()
+        gone = "" if there else f"  [folder not there: echoic relocate {part.collection.name}]"
         click.echo(
             f"  {part.collection.name}: {count_text(part.n_files, 'file')}, "
-            f"{duration_text(part.duration_s)}{missing}{failed}  ({part.collection.root})"
+            f"{duration_text(part.duration_s)}{missing}{failed}  ({part.collection.root}){gone}"
         )
     for index in found.indexes:
         state = "up to date" if index.up_to_date else "lags behind: `echoic repair`"
@@ -120,44 +122,61 @@ def forget(
     """Remove something from the catalogue: TARGET (a recording's number or path), or what an
     option names. No file of the archive is touched.
     """
+    from db.segment_index import save_indexes
     from db.writer import CatalogueWriter
 
     chosen = [target is not None, collection is not None, encoder is not None, missing]
     if sum(chosen) != 1:
         raise click.UsageError("name one thing: a recording, --collection, --encoder or --missing")
-    with open_catalogue(location) as catalogue, CatalogueWriter(catalogue) as writer:
+    with open_catalogue(location) as catalogue:
         if encoder is not None:
             _confirm(f"all vectors by {encoder}", yes)
-            writer.forget_encoder(encoder)
+            with CatalogueWriter(catalogue) as writer:
+                writer.forget_encoder(encoder)
             click.echo(f"Forgot all vectors by {encoder}.")
             return
         if collection is not None:
             found = catalogue.collection(collection)
+            n_files = len(catalogue.known_files(found.id))
             _confirm(f"the collection {collection} ({found.root})", yes)
-            gone = writer.forget_collection(found.id)
         else:
-            file_ids = _missing_files(catalogue) if missing else _files_of(catalogue, target or "")
-            _confirm(count_text(len(file_ids), "file"), yes)
-            gone = writer.forget_files(file_ids)
-    click.echo(f"Forgot {count_text(gone, 'recording')}. The files themselves were not touched.")
+            files = _missing_files(catalogue) if missing else _files_of(catalogue, target or "")
+            n_files = len(files)
+            _confirm("\n  ".join([count_text(n_files, "file"), *list(files.values())[:10]]), yes)
+        with CatalogueWriter(catalogue) as writer:
+            gone = (
+                writer.forget_files(files)
+                if collection is None
+                else writer.forget_collection(found.id)
+            )
+            save_indexes(writer)
+    click.echo(
+        f"Forgot {count_text(n_files, 'file')}, and {count_text(gone, 'recording')} that lay "
+        "nowhere else. The files themselves were not touched; indexing their folder would add "
+        "them again."
+    )
 
 
 def _confirm(what: str, yes: bool) -> None:
     if not yes:
-        click.confirm(f"Forget {what}?", abort=True)
+        click.confirm(f"Forget {what}\n?", abort=True)
 
 
-def _missing_files(catalogue: "Catalogue") -> list[int]:
-    return [
-        file.id
+def _missing_files(catalogue: "Catalogue") -> dict[int, str]:
+    return {
+        file.id: printable(str(Path(collection.root) / file.path))
         for collection in catalogue.collections()
         for file in catalogue.known_files(collection.id).values()
         if file.missing
-    ]
+    }
 
 
-def _files_of(catalogue: "Catalogue", target: str) -> list[int]:
-    return [file.id for info in _find(catalogue, target) for file in info.files]
+def _files_of(catalogue: "Catalogue", target: str) -> dict[int, str]:
+    return {
+        file.id: printable(str(Path(file.root) / file.path))
+        for info in _find(catalogue, target)
+        for file in info.files
+    }
 
 
 def _find(catalogue: "Catalogue", text: str) -> "list[RecordingInfo]":

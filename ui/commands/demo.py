@@ -18,7 +18,10 @@ def demo(folder: Path) -> None:
     from indexer.demo.archive import COPIES, SOUNDS, write_demo_archive
 
     with click.progressbar(length=len(SOUNDS) + len(COPIES), label="Synthesising") as bar:
-        archive = write_demo_archive(folder, progress=lambda path: bar.update(1))
+        try:
+            archive = write_demo_archive(folder, progress=lambda path: bar.update(1))
+        except OSError as error:
+            raise click.ClickException(f"cannot write to {folder}: {error.strerror}") from error
     click.echo(
         f"{count_text(len(archive.files), 'synthetic sound')} in {folder}, "
         f"{len(archive.written)} of them made now."

@@ -20,6 +20,7 @@ from ui.commands.common import (
 )
 
 if TYPE_CHECKING:
+    from db.catalogue import Catalogue
     from db.writer import CatalogueWriter
     from indexer.plan import Wanted
     from indexer.sources import Source
@@ -153,6 +154,7 @@ def watch(
 
     from db.errors import CatalogueLocked
     from db.location import catalogue_location
+    from indexer.errors import IndexingError
 
     wanted = wanted_features(encoders, no_descriptors)
     catalogue = absolute(catalogue_location(location))
@@ -165,8 +167,9 @@ def watch(
     def run() -> int:
         return run_index(location, sources, wanted, n_workers=n_workers, as_json=as_json)
 
-    code = run()
-    with stop_on_interrupt() as stop:
+    if run() == INTERRUPTED:
+        ctx.exit(INTERRUPTED)
+    with stop_on_interrupt("Watching has ended.") as stop:
         click.echo(f"Watching {folder}. Ctrl-C ends.", err=True)
         # Two quiet seconds: a file that is still being copied is not yet worth reading.
         changes = watch_changes(
@@ -179,18 +182,17 @@ def watch(
             rust_timeout=5_000,
             yield_on_timeout=True,
         )
-        pending = False
+        pending = True  # what came while the first run went on has not been seen
         for found in changes:
             if stop.is_set() or not (found or pending):
                 continue
             try:
-                code, pending = run(), False
-            except CatalogueLocked as error:
+                pending = False
+                if run() == INTERRUPTED:
+                    break
+            except (CatalogueLocked, IndexingError) as error:
                 pending = True  # the next turn comes in five seconds
                 click.echo(f"Waiting: {error}.", err=True)
-            if code == INTERRUPTED:
-                break
-    ctx.exit(0 if code == INTERRUPTED else code)
 
 
 def wanted_features(
@@ -229,15 +231,28 @@ def run_index(
         chosen = sources(writer)
         summary = run(writer, chosen, wanted, n_workers=n_workers, on_event=show.event, stop=stop)
         show.finish(summary, catalogue.location)
+        for name, root in _moved_away(catalogue):
+            click.echo(
+                f"Note: the folder of the collection {name!r}, {root}, is not there. "
+                f"If it was moved: echoic relocate {name} NEW_FOLDER",
+                err=True,
+            )
     if summary.stopped:
         return INTERRUPTED
-    if not summary.failures and not summary.failed_before and summary.n_found:
+    bad = summary.failures or summary.failed_before or summary.notes
+    if not bad and summary.n_found:
         return 0
     return SOME_FAILED if summary.outcomes or summary.n_unchanged else NOTHING_DONE
 
 
+def _moved_away(catalogue: "Catalogue") -> list[tuple[str, str]]:
+    return [(c.name, c.root) for c in catalogue.collections() if not os.path.isdir(c.root)]  # noqa: PTH112
+
+
 @contextmanager
-def stop_on_interrupt() -> Iterator[threading.Event]:
+def stop_on_interrupt(
+    saying: str = "Stopping after the files in hand. Ctrl-C again stops at once.",
+) -> Iterator[threading.Event]:
     """Turn the first Ctrl-C (or a polite kill) into a request to stop; the second ends at once."""
     stop = threading.Event()
 
@@ -245,7 +260,7 @@ def stop_on_interrupt() -> Iterator[threading.Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        click.echo("Stopping after the files in hand. Ctrl-C again stops at once.", err=True)
+        click.echo(saying, err=True)
 
     before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

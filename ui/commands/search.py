@@ -40,6 +40,26 @@ def output_options(command: Command) -> Command:
     return command
 
 
+class TimeInRecording(click.ParamType[float]):
+    """Seconds, or minutes and seconds as Echoic prints them: ``90``, ``1:30``, ``1:02:05.5``."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the time in seconds."""
+        if isinstance(value, float):
+            return value
+        try:
+            parts = [float(part) for part in value.split(":")]
+        except ValueError:
+            parts = []
+        if not 0 < len(parts) < 4:
+            self.fail(f"{value!r} is not a time: give seconds, or minutes as in 1:30", param, ctx)
+        return sum(part * 60.0**power for power, part in enumerate(reversed(parts)))
+
+
 @click.command()
 @click.argument("words", nargs=-1, required=True)
 @click.option(
@@ -85,8 +105,10 @@ def search(
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--from", "from_s", type=float, metavar="S", help="Start of the part, in seconds.")
-@click.option("--to", "to_s", type=float, metavar="S", help="End of the part, in seconds.")
+@click.option(
+    "--from", "from_s", type=TimeInRecording(), metavar="TIME", help="Start: seconds, or m:ss."
+)
+@click.option("--to", "to_s", type=TimeInRecording(), metavar="TIME", help="End of the part.")
 @output_options
 @encoder_option
 @catalogue_option
@@ -126,7 +148,7 @@ def _refuse_two_formats(as_json: bool, as_csv: bool) -> None:
 
 def _print_notes(notes: list[str]) -> None:
     for note in notes:
-        click.echo(f"Note: {note}. `echoic repair` mends it.", err=True)
+        click.echo(f"Note: {note}.", err=True)
 
 
 def _print_hits(hits: "list[Hit]", *, as_json: bool, as_csv: bool) -> None:

@@ -1,10 +1,10 @@
 """The audio side of echoic-mini: level, log-mel, network."""
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from indexer.encoders.echoic_mini.mel import level, log_mel, mel_power
+from indexer.encoders.runtime import ort
 
 
 class AudioTower:
