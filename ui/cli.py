@@ -4,7 +4,6 @@ Every command lives in a module of ``ui.commands`` and imports what it needs whe
 ``echoic --help`` loads no model, no database and no audio library.
 """
 
-import os
 import sys
 from typing import Any
 
@@ -85,7 +84,4 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         code = INTERRUPTED
-    except BrokenPipeError:  # `echoic search rain | head -3`: enough has been read
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     sys.exit(code if isinstance(code, int) else 0)
