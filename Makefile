@@ -19,7 +19,7 @@ demo: $(VENV)/.installed
 	@echo "Words, answered by listening (scores are cosines: they order the hits of one query):"
 	$(ECHOIC) search "church bell" -k 5
 	$(ECHOIC) search "siren" -k 5
-	$(ECHOIC) search "helicopter" -k 5
+	$(ECHOIC) search "dog barking" -k 5
 	@echo
 	@echo "An example: the excerpt is a re-encoded part, 0:35 to 1:05, of the field recording:"
 	$(ECHOIC) similar $(DEMO)/sounds/copies/field-recording-excerpt.mp3 -k 5
@@ -28,7 +28,7 @@ demo: $(VENV)/.installed
 	$(ECHOIC) search --by description "bicycle" -k 5
 	@echo
 	@echo "Ask it more:"
-	@echo "    $(ECHOIC) search \"dog barking\" --catalogue $(DEMO)/catalogue"
+	@echo "    $(ECHOIC) search \"crow cawing\" --catalogue $(DEMO)/catalogue"
 	@echo
 	@echo "Your own sounds, in a catalogue of your own:"
 	@echo "    $(ECHOIC) index ~/my-sounds"
