@@ -8,24 +8,24 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from db import engine as database
 from db.errors import CatalogueError, UnknownName
+from db.landmarks import Landmarks, fingerprint_fault, unpack
 from db.lock import WriterLock
 from db.opening import open_database
-from db.records import (
-    CollectionInfo,
-    Description,
-    EncoderInfo,
-    Failure,
-    FileInfo,
-    FileState,
-    KnownFile,
-    RecordingInfo,
-    Technical,
+from db.records import CollectionInfo, EncoderInfo, Failure, KnownFile, RecordingInfo, SchemeInfo
+from db.rows import (
+    collection_info,
+    encoder_info,
+    failure,
+    known_file,
+    load_recordings,
+    scheme_info,
+    vectors_from_blob,
 )
 from db.schema import (
     CollectionRow,
@@ -34,7 +34,10 @@ from db.schema import (
     EncoderRow,
     FailureRow,
     FileRow,
+    FingerprintRow,
+    FingerprintSchemeRow,
     IndexFileRow,
+    PostingsFileRow,
     RecordingRow,
 )
 
@@ -176,16 +179,7 @@ class Catalogue:
         )
         with self.session() as session:
             return {
-                row.path: KnownFile(
-                    row.id,
-                    row.path,
-                    row.recording_id,
-                    content_hash,
-                    FileState(row.size_bytes, row.mtime_ns),
-                    row.missing_since is not None,
-                    row.sidecar_digest,
-                    row.embedded,
-                )
+                row.path: known_file(row, content_hash)
                 for row, content_hash in session.execute(query)
             }
 
@@ -195,26 +189,23 @@ class Catalogue:
         if collection_id is not None:
             query = query.where(FailureRow.collection_id == collection_id)
         with self.session() as session:
-            return [
-                Failure(
-                    row.collection_id,
-                    row.path,
-                    row.stage,
-                    row.reason,
-                    None
-                    if row.size_bytes is None or row.mtime_ns is None
-                    else FileState(row.size_bytes, row.mtime_ns),
-                    row.attempts,
-                    row.failed_at,
-                )
-                for row in session.scalars(query)
-            ]
+            return [failure(row) for row in session.scalars(query)]
 
     # -- what has been analysed ------------------------------------------------------------
 
     def recordings_with_vectors(self, encoder: str) -> set[int]:
         """Return the ids of all recordings that an encoder has embedded."""
         query = select(EmbeddingRow.recording_id).join(EncoderRow).where(EncoderRow.name == encoder)
+        with self.session() as session:
+            return set(session.scalars(query))
+
+    def recordings_with_fingerprint(self, scheme: str) -> set[int]:
+        """Return the ids of all recordings that a scheme has fingerprinted."""
+        query = (
+            select(FingerprintRow.recording_id)
+            .join(FingerprintSchemeRow)
+            .where(FingerprintSchemeRow.name == scheme)
+        )
         with self.session() as session:
             return set(session.scalars(query))
 
@@ -239,6 +230,17 @@ class Catalogue:
         with self.session() as session:
             return session.scalar(query)
 
+    def recordings_in_several_files(self) -> set[int]:
+        """Return the ids of all recordings that lie in more than one file, missing ones aside."""
+        query = (
+            select(FileRow.recording_id)
+            .where(FileRow.missing_since.is_(None))
+            .group_by(FileRow.recording_id)
+            .having(func.count() > 1)
+        )
+        with self.session() as session:
+            return set(session.scalars(query))
+
     def encoders(self) -> list[EncoderInfo]:
         """Return the encoders whose vectors are here, oldest first."""
         with self.session() as session:
@@ -247,10 +249,21 @@ class Catalogue:
                 for row in session.scalars(select(EncoderRow).order_by(EncoderRow.id))
             ]
 
+    def schemes(self) -> list[SchemeInfo]:
+        """Return the fingerprint schemes whose landmarks are here, oldest first."""
+        query = select(FingerprintSchemeRow).order_by(FingerprintSchemeRow.id)
+        with self.session() as session:
+            return [scheme_info(row) for row in session.scalars(query)]
+
     def index_file_names(self) -> frozenset[str]:
         """Return the names of the index files that are in force."""
         with self.session() as session:
             return frozenset(session.scalars(select(IndexFileRow.name)))
+
+    def postings_file_names(self) -> frozenset[str]:
+        """Return the names of the postings files that are in force."""
+        with self.session() as session:
+            return frozenset(session.scalars(select(PostingsFileRow.name)))
 
     def vectors(self, recording_id: int, encoder: str) -> NDArray[np.float16]:
         """Return the vectors of one recording.
@@ -275,6 +288,36 @@ class Catalogue:
             raise UnknownName(f"recording {recording_id} has no vectors by {encoder}")
         return vectors_from_blob(row.vectors, row.dim)
 
+    def landmarks(self, recording_id: int, scheme: str) -> Landmarks:
+        """Return the landmarks of one recording.
+
+        Raises
+        ------
+        UnknownName
+            If this scheme has not fingerprinted this recording.
+        CatalogueError
+            If they are not what was stored.
+        """
+        query = (
+            select(FingerprintRow, FingerprintRow.landmarks)
+            .join(FingerprintSchemeRow)
+            .where(FingerprintRow.recording_id == recording_id, FingerprintSchemeRow.name == scheme)
+        )
+        with self.session() as session:
+            found = session.execute(query).one_or_none()
+        if found is None:
+            raise UnknownName(f"recording {recording_id} has no fingerprint by {scheme}")
+        row, blob = found
+        fault = fingerprint_fault(
+            blob, n_landmarks=row.n_landmarks, n_frames=row.n_frames, checksum=row.checksum
+        )
+        if fault is not None:
+            raise CatalogueError(
+                f"recording {recording_id}: {fault}; `echoic repair`, then `echoic index`, "
+                "make it again"
+            )
+        return unpack(blob, row.n_landmarks, row.n_frames)
+
     # -- reading recordings ----------------------------------------------------------------
 
     def recording(self, recording_id: int) -> RecordingInfo:
@@ -296,7 +339,7 @@ class Catalogue:
         found: dict[int, RecordingInfo] = {}
         with self.session() as session:
             for start in range(0, len(wanted), _SLICE):
-                found |= _load_recordings(session, wanted[start : start + _SLICE])
+                found |= load_recordings(session, wanted[start : start + _SLICE])
         return found
 
     def find_files(self, path: str) -> list[int]:
@@ -342,89 +385,3 @@ class Catalogue:
             if file_id in of_file:
                 best.setdefault(of_file[file_id], score)
         return list(best.items())[:limit]
-
-
-def collection_info(row: CollectionRow) -> CollectionInfo:
-    """Return a collection from its row; for use inside ``db`` only."""
-    return CollectionInfo(row.id, row.name, row.root, row.manifest)
-
-
-def encoder_info(row: EncoderRow) -> EncoderInfo:
-    """Return the geometry of an encoder from its row; for use inside ``db`` only."""
-    return EncoderInfo(row.name, row.dim, row.sample_rate, row.window_s, row.hop_s)
-
-
-def vectors_from_blob(blob: bytes, dim: int) -> NDArray[np.float16]:
-    """Return the vectors in a BLOB of ``embeddings``, shape (n_segments, dim), little-endian."""
-    return np.frombuffer(blob, dtype="<f2").reshape(-1, dim)
-
-
-def _load_recordings(session: Session, ids: list[int]) -> dict[int, RecordingInfo]:
-    files: dict[int, list[FileInfo]] = {}
-    query = (
-        select(FileRow, CollectionRow.name, CollectionRow.root)
-        .join(CollectionRow)
-        .where(FileRow.recording_id.in_(ids))
-        .order_by(FileRow.missing_since.is_not(None), FileRow.id)
-    )
-    for row, collection, root in session.execute(query):
-        files.setdefault(row.recording_id, []).append(_file_info(row, collection, root))
-    described = {
-        row.recording_id: _descriptor_values(row)
-        for row in session.scalars(
-            select(DescriptorsRow).where(DescriptorsRow.recording_id.in_(ids))
-        )
-    }
-    segments: dict[int, dict[str, int]] = {}
-    counts = (
-        select(EmbeddingRow.recording_id, EncoderRow.name, EmbeddingRow.n_segments)
-        .join(EncoderRow)
-        .where(EmbeddingRow.recording_id.in_(ids))
-    )
-    for recording_id, encoder, count in session.execute(counts):
-        segments.setdefault(recording_id, {})[encoder] = count
-    return {
-        row.id: RecordingInfo(
-            row.id,
-            row.content_hash,
-            row.size_bytes,
-            _technical(row),
-            row.indexed_at,
-            tuple(files.get(row.id, ())),
-            described.get(row.id),
-            segments.get(row.id, {}),
-        )
-        for row in session.scalars(select(RecordingRow).where(RecordingRow.id.in_(ids)))
-    }
-
-
-def _file_info(row: FileRow, collection: str, root: str) -> FileInfo:
-    description = Description(
-        row.title,
-        row.description,
-        row.creator,
-        row.licence,
-        row.recorded_at,
-        row.category,
-        row.subcategory,
-        tuple(row.tags),
-        row.extra,
-    )
-    return FileInfo(row.id, collection, root, row.path, row.missing_since, description)
-
-
-def _technical(row: RecordingRow) -> Technical:
-    return Technical(
-        row.duration_s,
-        row.sample_rate,
-        row.channels,
-        row.format,
-        row.codec,
-        row.bit_depth,
-        tuple(row.warnings),
-    )
-
-
-def _descriptor_values(row: DescriptorsRow) -> dict[str, object]:
-    columns = (column.key for column in DescriptorsRow.__table__.columns)
-    return {key: getattr(row, key) for key in columns if key not in ("recording_id", "scheme")}

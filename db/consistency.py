@@ -1,24 +1,44 @@
 """Compare everything a catalogue holds twice, and mend what can be mended.
 
-SQL is the truth: what is derived from it (index files, full-text search) is made anew; vectors
-that are damaged in SQL itself are dropped, so that the next indexing run makes them again.
+SQL is the truth: what is derived from it (index files, postings files, full-text search) is made
+anew; vectors and fingerprints that are damaged in SQL itself are dropped, so that the next indexing
+run makes them again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from db import engine as database
 from db.catalogue import Catalogue
 from db.content import content_hash
+from db.errors import PostingsError
+from db.features import GUARD_FRAMES, note_removal, vector_fault
+from db.fingerprint_index import save_fingerprint_index
+from db.landmarks import fingerprint_fault
+from db.postings_file import verify_postings_file
+from db.postings_merge import Expand
+from db.postings_saving import stale_postings
 from db.records import CollectionInfo, KnownFile
-from db.schema import EmbeddingRow, EncoderRow, FileRow, RecordingRow
+from db.schema import (
+    EmbeddingRow,
+    EncoderRow,
+    FileRow,
+    FingerprintRow,
+    FingerprintSchemeRow,
+    PostingsFileRow,
+    RecordingRow,
+)
 from db.segment_index import SegmentIndex, stale_files
-from db.storing import full_text, vector_fault
+from db.storing import full_text
 from db.writer import CatalogueWriter
+
+Schemes: TypeAlias = Mapping[str, tuple[Expand, int]]
+"""How the fingerprint schemes that this Echoic knows make keys, and the bits of a key, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +48,7 @@ class Problem:
     Attributes
     ----------
     where : str
-        ``database``, ``vectors``, ``full-text``, ``index`` or ``files``.
+        ``database``, ``vectors``, ``fingerprints``, ``full-text``, ``index`` or ``files``.
     what : str
         In words.
     remedy : str
@@ -40,13 +60,15 @@ class Problem:
     remedy: str
 
 
-def check(catalogue: Catalogue, *, contents: bool = False) -> Iterator[Problem]:
+def check(catalogue: Catalogue, *, schemes: Schemes, contents: bool = False) -> Iterator[Problem]:
     """Look for contradictions between SQL, BLOBs, index files and the files on disk.
 
     Changes nothing.
 
     Parameters
     ----------
+    schemes
+        The fingerprint schemes that are known.
     contents
         Read every file and compare its hash, which finds bit rot; takes as long as reading the
         whole archive.
@@ -65,11 +87,14 @@ def check(catalogue: Catalogue, *, contents: bool = False) -> Iterator[Problem]:
     with catalogue.session() as session:
         for recording_id, _, fault in _damaged_vectors(session):
             yield Problem("vectors", f"recording {recording_id}: {fault}", _REPAIR_AND_INDEX)
+        for recording_id, _, fault in _damaged_fingerprints(session):
+            yield Problem("fingerprints", f"recording {recording_id}: {fault}", _REPAIR_AND_INDEX)
         for fault in _full_text_faults(session):
             yield Problem("full-text", fault, _REPAIR)
         for recording_id in _orphans(session):
             yield Problem("database", f"recording {recording_id} lies nowhere", _REPAIR)
     yield from _index_problems(catalogue)
+    yield from _postings_problems(catalogue, schemes)
     for collection in catalogue.collections():
         yield from _file_problems(catalogue, collection, contents=contents)
 
@@ -78,26 +103,39 @@ _REPAIR = "run `echoic repair`"
 _REPAIR_AND_INDEX = "run `echoic repair`, then `echoic index` again"
 
 
-def repair(writer: CatalogueWriter) -> list[str]:
+def repair(writer: CatalogueWriter, *, schemes: Schemes) -> list[str]:
     """Mend what `check` finds and SQL can mend; return what was done, in words.
 
     No file of the archive is touched.
     """
-    catalogue = writer.catalogue
+    with writer.catalogue.transaction() as session:
+        done = _repair_sql(session)
+    done += _repair_indexes(writer)
+    done += _repair_postings(writer, schemes)
+    return done
+
+
+def _repair_sql(session: Session) -> list[str]:
     done = []
-    with catalogue.transaction() as session:
-        damaged = list(_damaged_vectors(session))
-        for recording_id, encoder_id, _ in damaged:
-            _drop_vectors(session, recording_id, encoder_id)
-            done.append(f"dropped the damaged vectors of recording {recording_id}")
-        if _full_text_faults(session):
-            done.append(f"wrote full-text search anew for {_rebuild_full_text(session)} files")
-        orphans = list(_orphans(session))
-        for recording_id in orphans:
-            session.execute(delete(RecordingRow).where(RecordingRow.id == recording_id))
-        if orphans:
-            session.execute(update(EncoderRow).values(n_removals=EncoderRow.n_removals + 1))
-            done.append(f"removed {len(orphans)} recordings that lay nowhere")
+    for recording_id, encoder_id, _ in list(_damaged_vectors(session)):
+        _drop_vectors(session, recording_id, encoder_id)
+        done.append(f"dropped the damaged vectors of recording {recording_id}")
+    for recording_id, scheme_id, _ in list(_damaged_fingerprints(session)):
+        _drop_fingerprint(session, recording_id, scheme_id)
+        done.append(f"dropped the damaged fingerprint of recording {recording_id}")
+    if _full_text_faults(session):
+        done.append(f"wrote full-text search anew for {_rebuild_full_text(session)} files")
+    orphans = list(_orphans(session))
+    for recording_id in orphans:
+        note_removal(session, recording_id)
+        session.execute(delete(RecordingRow).where(RecordingRow.id == recording_id))
+    if orphans:
+        done.append(f"removed {len(orphans)} recordings that lay nowhere")
+    return done
+
+
+def _repair_indexes(writer: CatalogueWriter) -> list[str]:
+    catalogue, done = writer.catalogue, []
     for encoder in catalogue.encoders():
         index = SegmentIndex.open(catalogue, encoder.name)
         if index.notes or not index.is_saved():
@@ -107,6 +145,34 @@ def repair(writer: CatalogueWriter) -> list[str]:
         path.unlink(missing_ok=True)
         done.append(f"removed the stray index file {path.name}")
     return done
+
+
+def _repair_postings(writer: CatalogueWriter, schemes: Schemes) -> list[str]:
+    catalogue, done = writer.catalogue, []
+    for name, _ in list(_postings_faults(catalogue)):
+        with catalogue.transaction() as session:
+            session.execute(delete(PostingsFileRow).where(PostingsFileRow.name == name))
+    for path in stale_postings(catalogue):
+        path.unlink(missing_ok=True)
+        done.append(f"removed the postings file {path.name}, which was damaged or of no index")
+    done += [f"wrote postings files of {name} anew" for name in save_postings(writer, schemes)]
+    return done
+
+
+def save_postings(writer: CatalogueWriter, schemes: Schemes) -> list[str]:
+    """Bring all postings files up to date with SQL; return the schemes that had some written.
+
+    Those of a scheme that is not known stay as they are.
+    """
+    catalogue, changed = writer.catalogue, []
+    for scheme in catalogue.schemes():
+        if scheme.name in schemes:
+            expand, key_bits = schemes[scheme.name]
+            before = catalogue.postings_file_names()
+            save_fingerprint_index(writer, scheme.name, expand, key_bits=key_bits)
+            if catalogue.postings_file_names() != before:
+                changed.append(scheme.name)
+    return changed
 
 
 def _damaged_vectors(session: Session) -> Iterator[tuple[int, int, str]]:
@@ -147,6 +213,52 @@ def _drop_vectors(session: Session, recording_id: int, encoder_id: int) -> None:
     row.next_segment = max(row.next_segment, session.scalar(last) or 0)
 
 
+def _damaged_fingerprints(session: Session) -> Iterator[tuple[int, int, str]]:
+    """Yield recording, scheme and fault of each fingerprint that is not what was stored."""
+    query = (
+        select(FingerprintRow, FingerprintRow.landmarks, FingerprintSchemeRow.next_frame)
+        .join(FingerprintSchemeRow)
+        .order_by(FingerprintRow.scheme_id, FingerprintRow.first_frame)
+    )
+    previous: tuple[int, int] | None = None
+    for row, blob, next_frame in session.execute(query).yield_per(200):
+        end_frame = row.first_frame + row.n_frames
+        fault = fingerprint_fault(
+            blob, n_landmarks=row.n_landmarks, n_frames=row.n_frames, checksum=row.checksum
+        )
+        if fault is None and end_frame > next_frame:
+            fault = "its frame numbers were never given out"
+        overlaps = previous and previous[0] == row.scheme_id and row.first_frame < previous[1]
+        if fault is None and overlaps:
+            fault = "its frame numbers belong to another recording"
+        previous = (row.scheme_id, end_frame)
+        if fault is not None:
+            yield row.recording_id, row.scheme_id, fault
+
+
+def _drop_fingerprint(session: Session, recording_id: int, scheme_id: int) -> None:
+    row = session.get_one(FingerprintRow, (recording_id, scheme_id))
+    # Postings of its frames may be of another recording that has the same: they are made anew.
+    session.execute(
+        delete(PostingsFileRow).where(
+            PostingsFileRow.scheme_id == scheme_id,
+            PostingsFileRow.first_frame < row.first_frame + row.n_frames,
+            PostingsFileRow.end_frame > row.first_frame,
+        )
+    )
+    session.delete(row)
+    scheme = session.get_one(FingerprintSchemeRow, scheme_id)
+    scheme.n_removals += 1
+    session.flush()
+    last = (
+        select(FingerprintRow.first_frame + FingerprintRow.n_frames)
+        .where(FingerprintRow.scheme_id == scheme_id)
+        .order_by(FingerprintRow.first_frame.desc())
+        .limit(1)
+    )
+    scheme.next_frame = max(scheme.next_frame, (session.scalar(last) or 0) + GUARD_FRAMES)
+
+
 def _full_text_faults(session: Session) -> list[str]:
     files = set(session.scalars(select(FileRow.id)))
     known = database.full_text_ids(session.connection())
@@ -181,6 +293,33 @@ def _index_problems(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem("index", note, _REPAIR)
     for path in _stray_files(catalogue):
         yield Problem("index", f"{path.name} belongs to no index", _REPAIR)
+
+
+def _postings_problems(catalogue: Catalogue, schemes: Schemes) -> Iterator[Problem]:
+    for scheme in catalogue.schemes():
+        if scheme.name not in schemes:
+            n_recordings = len(catalogue.recordings_with_fingerprint(scheme.name))
+            what = (
+                f"{n_recordings} fingerprints are by {scheme.name}, which this Echoic does not know"
+            )
+            remedy = f"use an Echoic that does, or `echoic forget --fingerprinter {scheme.name}`"
+            yield Problem("fingerprints", what, remedy)
+    for _, fault in _postings_faults(catalogue):
+        yield Problem("index", fault, _REPAIR)
+    for path in stale_postings(catalogue):
+        yield Problem("index", f"{path.name} belongs to no index", _REPAIR)
+
+
+def _postings_faults(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """Read all postings files in force; yield name and fault of each that is not whole."""
+    query = select(PostingsFileRow.name, PostingsFileRow.checksum).order_by(PostingsFileRow.name)
+    with catalogue.session() as session:
+        files = session.execute(query).all()
+    for name, checksum in files:
+        try:
+            verify_postings_file(catalogue.index_folder / name, checksum=checksum)
+        except PostingsError as error:
+            yield name, str(error)
 
 
 def _stray_files(catalogue: Catalogue) -> list[Path]:

@@ -34,3 +34,7 @@ class EncoderMismatch(CatalogueError):
 
 class VectorIndexError(CatalogueError):
     """A vector index was given what it cannot take, or its file is missing or damaged."""
+
+
+class PostingsError(CatalogueError):
+    """A fingerprint index was given what it cannot take, or one of its files is at fault."""

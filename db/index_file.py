@@ -25,7 +25,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from db.errors import VectorIndexError
+from db.index_folder import write_atomically
 from db.vectors import IndexFile
 
 _MAGIC = b"ECHOICVX"
@@ -66,27 +67,15 @@ def write_index_file(
 ) -> IndexFile:
     """Write an index file, which appears whole or not at all, even if the power fails.
 
-    It is written beside its place as ``NAME.tmp``, flushed to the disk, and renamed.
-
     Raises
     ------
     VectorIndexError
         If the file cannot be written. What was at `path` is as it was.
     """
-    temporary = path.with_name(f"{path.name}.tmp")
     try:
-        try:
-            with temporary.open("wb") as file:
-                checksum = _write(file, contents, lists)
-                size_bytes = file.tell()
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-        _sync_folder(path.parent)
+        with write_atomically(path) as file:
+            checksum = _write(file, contents, lists)
+            size_bytes = file.tell()
     except OSError as error:
         raise VectorIndexError(
             f"the index file {path} cannot be written ({error}): "
@@ -161,17 +150,6 @@ def _write(
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:
     return array.reshape(-1).view(np.uint8).data
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last. Systems that cannot open a folder (Windows) need no such step."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _verify(file: BinaryIO, path: Path, checksum: str | None) -> None:

@@ -1,19 +1,25 @@
 """What a catalogue holds, in numbers."""
 
+from pathlib import Path
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from db import engine as database
-from db.catalogue import Catalogue, collection_info, encoder_info
+from db.catalogue import Catalogue
 from db.opening import FORMAT
-from db.records import CollectionStatus, IndexState, Status
+from db.records import CollectionStatus, FingerprintState, IndexState, Status
+from db.rows import collection_info, encoder_info, scheme_info
 from db.schema import (
     CollectionRow,
     EmbeddingRow,
     EncoderRow,
     FailureRow,
     FileRow,
+    FingerprintRow,
+    FingerprintSchemeRow,
     IndexFileRow,
+    PostingsFileRow,
     RecordingRow,
 )
 
@@ -32,7 +38,22 @@ def status(catalogue: Catalogue) -> Status:
             database.database_size(session.connection()),
             tuple(_collection_status(session, row) for row in _by_name(session)),
             tuple(_index_state(catalogue, session, row) for row in _encoders(session)),
+            tuple(_fingerprint_state(catalogue, session, row) for row in _schemes(session)),
         )
+
+
+def has_unsaved_fingerprints(catalogue: Catalogue, scheme: str) -> bool:
+    """Tell whether a scheme has fingerprints that are in no postings file.
+
+    They are found all the same, but to find them takes longer.
+    """
+    query = select(FingerprintSchemeRow).where(FingerprintSchemeRow.name == scheme)
+    with catalogue.session() as session:
+        row = session.scalar(query)
+        if row is None:
+            return False
+        files = _postings_files(catalogue, session, row)
+        return _lacks_postings(session, row) or not all(path.exists() for path in files)
 
 
 def _by_name(session: Session) -> list[CollectionRow]:
@@ -41,6 +62,10 @@ def _by_name(session: Session) -> list[CollectionRow]:
 
 def _encoders(session: Session) -> list[EncoderRow]:
     return list(session.scalars(select(EncoderRow).order_by(EncoderRow.id)))
+
+
+def _schemes(session: Session) -> list[FingerprintSchemeRow]:
+    return list(session.scalars(select(FingerprintSchemeRow).order_by(FingerprintSchemeRow.id)))
 
 
 def _collection_status(session: Session, row: CollectionRow) -> CollectionStatus:
@@ -80,3 +105,52 @@ def _index_state(catalogue: Catalogue, session: Session, row: EncoderRow) -> Ind
         path.stat().st_size if path and path.exists() else 0,
         bool(covered and path and path.exists()),
     )
+
+
+def _fingerprint_state(
+    catalogue: Catalogue, session: Session, row: FingerprintSchemeRow
+) -> FingerprintState:
+    of_scheme = FingerprintRow.scheme_id == row.id
+    n_recordings, n_landmarks, n_bytes = session.execute(
+        select(
+            func.count(),
+            func.coalesce(func.sum(FingerprintRow.n_landmarks), 0),
+            func.coalesce(func.sum(func.length(FingerprintRow.landmarks)), 0),
+        ).where(of_scheme)
+    ).one()
+    files = _postings_files(catalogue, session, row)
+    return FingerprintState(
+        scheme_info(row),
+        n_recordings,
+        n_landmarks,
+        n_bytes,
+        len(files),
+        sum(path.stat().st_size for path in files if path.exists()),
+        not _lacks_postings(session, row) and all(path.exists() for path in files),
+    )
+
+
+def _postings_files(
+    catalogue: Catalogue, session: Session, row: FingerprintSchemeRow
+) -> list[Path]:
+    of_scheme = PostingsFileRow.scheme_id == row.id
+    names = session.scalars(select(PostingsFileRow.name).where(of_scheme))
+    return [catalogue.index_folder / name for name in names]
+
+
+def _lacks_postings(session: Session, row: FingerprintSchemeRow) -> bool:
+    """Tell whether there is a fingerprint that no postings file covers."""
+    end_frame = FingerprintRow.first_frame + FingerprintRow.n_frames
+    covered = (
+        select(PostingsFileRow.name)
+        .where(
+            PostingsFileRow.scheme_id == row.id,
+            PostingsFileRow.first_frame <= FingerprintRow.first_frame,
+            PostingsFileRow.end_frame >= end_frame,
+        )
+        .exists()
+    )
+    lacking = select(FingerprintRow.recording_id).where(
+        FingerprintRow.scheme_id == row.id, FingerprintRow.n_frames > 0, ~covered
+    )
+    return session.scalar(lacking.limit(1)) is not None

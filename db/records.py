@@ -10,6 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from db.landmarks import Landmarks
+
 
 @dataclass(frozen=True, slots=True)
 class EncoderInfo:
@@ -32,6 +34,22 @@ class EncoderInfo:
     sample_rate: int
     window_s: float
     hop_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SchemeInfo:
+    """A way of fingerprinting, as far as a catalogue has to know it.
+
+    Attributes
+    ----------
+    name : str
+        The fingerprinter's id, as ``"echoic-landmarks/1"``.
+    frame_s : float
+        Length of a frame, the unit of its times, in seconds.
+    """
+
+    name: str
+    frame_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +162,7 @@ class Analysis:
     Attributes
     ----------
     technical : Technical or None
-        None when the content is known already and was not decoded again.
+        None when the content is known already: what was computed is what it lacked.
     description : Description
         All sources merged.
     embedded : mapping
@@ -152,6 +170,7 @@ class Analysis:
     vectors : mapping of encoder to ndarray, shape (n_segments, dim), float16
     descriptors : mapping or None
         Column names of the table ``descriptors`` to values.
+    fingerprints : mapping of scheme to landmarks
     """
 
     collection_id: int
@@ -164,6 +183,7 @@ class Analysis:
     sidecar_digest: str | None
     vectors: Mapping[EncoderInfo, NDArray[np.float16]]
     descriptors: Mapping[str, Any] | None
+    fingerprints: Mapping[SchemeInfo, Landmarks] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +213,13 @@ class FileInfo:
 
 @dataclass(frozen=True, slots=True)
 class RecordingInfo:
-    """One content of the catalogue, with all its files."""
+    """One content of the catalogue, with all its files.
+
+    Attributes
+    ----------
+    n_segments, n_landmarks : mapping of str to int
+        By encoder and by fingerprint scheme; those that have not had it are not there.
+    """
 
     id: int
     content_hash: str
@@ -203,6 +229,7 @@ class RecordingInfo:
     files: tuple[FileInfo, ...]
     descriptors: Mapping[str, Any] | None
     n_segments: Mapping[str, int]
+    n_landmarks: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +242,19 @@ class IndexState:
     vectors_bytes: int
     file_name: str | None
     file_bytes: int
+    up_to_date: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FingerprintState:
+    """Whether the postings files of a fingerprint scheme agree with SQL."""
+
+    scheme: SchemeInfo
+    n_recordings: int
+    n_landmarks: int
+    landmarks_bytes: int
+    n_files: int
+    files_bytes: int
     up_to_date: bool
 
 
@@ -240,3 +280,4 @@ class Status:
     database_bytes: int
     collections: tuple[CollectionStatus, ...]
     indexes: tuple[IndexState, ...]
+    fingerprints: tuple[FingerprintState, ...]

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0001"
+REVISION = "0002"
 """The migration that these tables are the result of; stands in every database."""
 
 
@@ -168,17 +168,39 @@ class EmbeddingRow(Base):
     vectors: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
 
 
+class FingerprintSchemeRow(Base):
+    """A way of fingerprinting that was used here, and the numbering of its frames."""
+
+    __tablename__ = "fingerprint_schemes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    frame_s: Mapped[float]
+    next_frame: Mapped[int] = mapped_column(BigInteger, default=0)
+    n_removals: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
 class FingerprintRow(Base):
-    """The fingerprint of one recording by one scheme: its hashes and their times."""
+    """The landmarks of one recording by one scheme, packed as `db.landmarks` says.
+
+    A recording owns the frame numbers from ``first_frame`` on, ``n_frames`` of them; no number is
+    given out twice.
+    """
 
     __tablename__ = "fingerprints"
+    __table_args__ = (UniqueConstraint("scheme_id", "first_frame"),)
 
     recording_id: Mapped[int] = mapped_column(
         ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True
     )
-    scheme: Mapped[str] = mapped_column(String(64), primary_key=True)
-    n_hashes: Mapped[int]
-    hashes: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    scheme_id: Mapped[int] = mapped_column(
+        ForeignKey("fingerprint_schemes.id", ondelete="CASCADE"), primary_key=True
+    )
+    first_frame: Mapped[int] = mapped_column(BigInteger)
+    n_frames: Mapped[int]
+    n_landmarks: Mapped[int]
+    checksum: Mapped[int] = mapped_column(BigInteger)
+    landmarks: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
 
 
 class DescriptorsRow(Base):
@@ -237,4 +259,20 @@ class IndexFileRow(Base):
     checksum: Mapped[str]
     next_segment: Mapped[int] = mapped_column(BigInteger)
     n_removals: Mapped[int] = mapped_column(BigInteger)
+    written_at: Mapped[datetime]
+
+
+class PostingsFileRow(Base):
+    """A postings file that is in force, and the frames of SQL that it covers."""
+
+    __tablename__ = "postings_files"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    scheme_id: Mapped[int] = mapped_column(
+        ForeignKey("fingerprint_schemes.id", ondelete="CASCADE"), index=True
+    )
+    first_frame: Mapped[int] = mapped_column(BigInteger)
+    end_frame: Mapped[int] = mapped_column(BigInteger)
+    n_postings: Mapped[int] = mapped_column(BigInteger)
+    checksum: Mapped[str]
     written_at: Mapped[datetime]

@@ -5,7 +5,6 @@ is opened, whatever it holds too much is removed, and a file that is missing or 
 in memory. A reader never writes; the writer saves a new generation of the file after a run.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -15,12 +14,15 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.catalogue import Catalogue, encoder_info, vectors_from_blob
+from db.catalogue import Catalogue
 from db.errors import UnknownName, VectorIndexError
 from db.faiss_index import FaissIndex
+from db.features import vector_fault
+from db.index_folder import slug
 from db.records import EncoderInfo
+from db.rows import encoder_info, vectors_from_blob
 from db.schema import EmbeddingRow, EncoderRow, IndexFileRow
-from db.storing import now, vector_fault
+from db.storing import now
 from db.vectors import pack_ranges
 from db.writer import CatalogueWriter
 
@@ -173,7 +175,7 @@ class SegmentIndex:
         with writer.catalogue.session() as session:
             row = session.get(IndexFileRow, self._encoder_id)
             generation = 1 if row is None else row.generation + 1
-        written = self._index.save(folder / f"{_slug(self.encoder.name)}.{generation:06d}.index")
+        written = self._index.save(folder / f"{slug(self.encoder.name)}.{generation:06d}.index")
         with writer.catalogue.transaction() as session:
             session.merge(
                 IndexFileRow(
@@ -271,10 +273,6 @@ def stale_files(folder: Path, in_force: frozenset[str]) -> list[Path]:
         return []
     ours = (path for pattern in ("*.index", "*.index.tmp") for path in folder.glob(pattern))
     return sorted(path for path in ours if path.is_file() and path.name not in in_force)
-
-
-def _slug(encoder: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.]+", "-", encoder)
 
 
 def _expand(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -2,30 +2,23 @@
 
 import enum
 import re
-import zlib
 from datetime import UTC, datetime
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from db import engine as database
-from db.catalogue import encoder_info, vectors_from_blob
-from db.errors import CatalogueError, EncoderMismatch, UnknownName
-from db.records import Analysis, Description, EncoderInfo, Failure, FileState, Technical
+from db.errors import UnknownName
+from db.features import note_removal, store_fingerprint, store_vectors
+from db.records import Analysis, Description, Failure, FileState, Technical
 from db.schema import (
     CollectionRow,
     DescriptorsRow,
-    EmbeddingRow,
-    EncoderRow,
     FailureRow,
     FileRow,
     RecordingRow,
 )
-
-NORM_TOLERANCE = 0.01  # float16 keeps three digits
 
 _Row = TypeVar("_Row", CollectionRow, FileRow)
 _BEFORE_NUMBER = re.compile(r"(?<=[A-Za-z])(?=[0-9])")
@@ -103,7 +96,9 @@ def store_analysis(session: Session, analysis: Analysis) -> Outcome:
             return Outcome.VANISHED
         recording = _add_recording(session, analysis, analysis.technical)
     for encoder, vectors in analysis.vectors.items():
-        _store_vectors(session, recording.id, encoder, vectors)
+        store_vectors(session, recording.id, encoder, vectors)
+    for scheme, landmarks in analysis.fingerprints.items():
+        store_fingerprint(session, recording.id, scheme, landmarks)
     if analysis.descriptors is not None:
         values = {"recording_id": recording.id, **analysis.descriptors}
         session.merge(DescriptorsRow(**values))
@@ -161,23 +156,6 @@ def _failure_row(session: Session, collection_id: int, path: str) -> FailureRow 
     )
 
 
-def unit_length(vectors: NDArray[np.float16]) -> bool:
-    """Tell whether all vectors (n, dim) are of unit length, as far as float16 can say."""
-    norms = np.linalg.norm(vectors.astype(np.float32), axis=1)
-    return bool(np.all(np.abs(norms - 1.0) < NORM_TOLERANCE))
-
-
-def vector_fault(blob: bytes, n_segments: int, dim: int, checksum: int) -> str | None:
-    """Say what is wrong with a BLOB of vectors; None if it is what was stored."""
-    if len(blob) != n_segments * dim * 2:
-        return f"{len(blob)} bytes where {n_segments} vectors of {dim} should be"
-    if zlib.crc32(blob) != checksum:
-        return "the vectors do not match their checksum"
-    if not unit_length(vectors_from_blob(blob, dim)):
-        return "the vectors are not of unit length"
-    return None
-
-
 def _add_recording(session: Session, analysis: Analysis, technical: Technical) -> RecordingRow:
     row = RecordingRow(
         content_hash=analysis.content_hash,
@@ -193,56 +171,6 @@ def _add_recording(session: Session, analysis: Analysis, technical: Technical) -
     )
     session.add(row)
     session.flush()
-    return row
-
-
-def _store_vectors(
-    session: Session, recording_id: int, encoder: EncoderInfo, vectors: NDArray[np.float16]
-) -> None:
-    if vectors.ndim != 2 or vectors.shape[0] == 0 or vectors.shape[1] != encoder.dim:
-        raise CatalogueError(
-            f"vectors of {encoder.name} must have the shape (n, {encoder.dim}) with n > 0, "
-            f"not {vectors.shape}"
-        )
-    if not unit_length(vectors):
-        raise CatalogueError(f"vectors of {encoder.name} must be finite and of unit length")
-    row = _encoder_row(session, encoder)
-    if session.get(EmbeddingRow, (recording_id, row.id)) is not None:
-        return
-    blob = np.ascontiguousarray(vectors, dtype="<f2").tobytes()
-    session.add(
-        EmbeddingRow(
-            recording_id=recording_id,
-            encoder_id=row.id,
-            first_segment=row.next_segment,
-            n_segments=len(vectors),
-            checksum=zlib.crc32(blob),
-            vectors=blob,
-        )
-    )
-    row.next_segment += len(vectors)
-    session.flush()
-
-
-def _encoder_row(session: Session, encoder: EncoderInfo) -> EncoderRow:
-    row = session.scalar(select(EncoderRow).where(EncoderRow.name == encoder.name))
-    if row is None:
-        row = EncoderRow(
-            name=encoder.name,
-            dim=encoder.dim,
-            sample_rate=encoder.sample_rate,
-            window_s=encoder.window_s,
-            hop_s=encoder.hop_s,
-            next_segment=0,
-            n_removals=0,
-        )
-        session.add(row)
-        session.flush()
-    elif encoder_info(row) != encoder:
-        raise EncoderMismatch(
-            f"the catalogue knows {encoder_info(row)}, but was given vectors of {encoder}: "
-            "an encoder that changes its geometry needs a new id"
-        )
     return row
 
 
@@ -290,13 +218,7 @@ def _drop_if_orphaned(session: Session, recording_id: int) -> bool:
     files = select(func.count()).where(FileRow.recording_id == recording_id)
     if session.scalar(files):
         return False
-    of_recording = EmbeddingRow.recording_id == recording_id
-    encoders = select(EmbeddingRow.encoder_id).where(of_recording)
-    session.execute(
-        update(EncoderRow)
-        .where(EncoderRow.id.in_(list(session.scalars(encoders))))
-        .values(n_removals=EncoderRow.n_removals + 1)
-    )
+    note_removal(session, recording_id)
     # Vectors, fingerprints and descriptors go with it: the database cascades.
     session.execute(delete(RecordingRow).where(RecordingRow.id == recording_id))
     return True

@@ -13,10 +13,18 @@ from typing import Self
 
 from sqlalchemy import delete, select, update
 
-from db.catalogue import Catalogue, collection_info
+from db.catalogue import Catalogue
 from db.errors import CatalogueError, UnknownName
 from db.records import Analysis, CollectionInfo, Description, Failure
-from db.schema import CollectionRow, EncoderRow, FileRow, IndexFileRow
+from db.rows import collection_info
+from db.schema import (
+    CollectionRow,
+    EncoderRow,
+    FileRow,
+    FingerprintSchemeRow,
+    IndexFileRow,
+    PostingsFileRow,
+)
 from db.storing import (
     Outcome,
     clear_failure,
@@ -142,6 +150,26 @@ class CatalogueWriter:
             file_name = file.name if file else None
             session.delete(row)
         if file_name is not None:
+            (self.catalogue.index_folder / file_name).unlink(missing_ok=True)
+
+    def forget_scheme(self, name: str) -> None:
+        """Remove all fingerprints of a scheme.
+
+        Raises
+        ------
+        UnknownName
+            If the catalogue holds no fingerprints by it.
+        """
+        with self.catalogue.transaction() as session:
+            row = session.scalar(
+                select(FingerprintSchemeRow).where(FingerprintSchemeRow.name == name)
+            )
+            if row is None:
+                raise UnknownName(f"the catalogue holds no fingerprints by {name!r}")
+            files = select(PostingsFileRow.name).where(PostingsFileRow.scheme_id == row.id)
+            file_names = list(session.scalars(files))
+            session.delete(row)
+        for file_name in file_names:
             (self.catalogue.index_folder / file_name).unlink(missing_ok=True)
 
     # -- indexing --------------------------------------------------------------------------

@@ -14,12 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from db.content import content_hash
-from db.records import Analysis, Description, EncoderInfo, Failure, FileState, Technical
-from db.storing import unit_length
+from db.features import unit_length
+from db.landmarks import Landmarks
+from db.records import (
+    Analysis,
+    Description,
+    EncoderInfo,
+    Failure,
+    FileState,
+    SchemeInfo,
+    Technical,
+)
 from indexer.audio import AudioInfo, MonoResampler, open_audio
 from indexer.descriptors import DescriptorAnalyser
 from indexer.encoders import Encoder, load_encoder
 from indexer.errors import AudioError
+from indexer.fingerprint import Fingerprinter, load_fingerprinter
 from indexer.metadata import merge, read_metadata
 from indexer.scan import file_state
 from indexer.segments import Segmenter
@@ -32,8 +42,33 @@ READ_STAGE = "read"
 
 
 @dataclass(frozen=True, slots=True)
+class Features:
+    """What can be computed of a recording.
+
+    Attributes
+    ----------
+    encoders : tuple of str
+        The encoders to embed with.
+    fingerprinters : tuple of str
+        The fingerprinters to find landmarks with.
+    describe : bool
+        Whether to compute descriptors.
+    """
+
+    encoders: tuple[str, ...] = ()
+    fingerprinters: tuple[str, ...] = ()
+    describe: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.encoders or self.fingerprinters or self.describe)
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One file to look into.
+
+    What has to be computed shows only when the file has been read: it may hold another content
+    than it did, or one that was known under another name.
 
     Attributes
     ----------
@@ -43,12 +78,11 @@ class Job:
         Relative to it, with ``/``.
     sidecar : Description
         What manifests and sidecars say; it goes before what the file says.
-    encoders : tuple of str
-        The encoders to embed with.
-    describe : bool
-        Whether to compute descriptors.
-    known_hashes : frozenset of str
-        Contents that need no analysis; if the file is one of them, only its place is reported.
+    wanted : Features
+        What a content needs that the catalogue does not know.
+    lacking : mapping of content hash to Features
+        What contents of the catalogue still need; for one that needs nothing, only its place is
+        reported.
     """
 
     collection_id: int
@@ -57,9 +91,8 @@ class Job:
     state: FileState
     sidecar: Description = Description()  # noqa: RUF009  (frozen)
     sidecar_digest: str | None = None
-    encoders: tuple[str, ...] = ()
-    describe: bool = True
-    known_hashes: frozenset[str] = frozenset()
+    wanted: Features = Features()
+    lacking: Mapping[str, Features] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +103,13 @@ class Report:
     ----------
     seconds : mapping of str to float
         CPU time of this process by stage.
+    audio_s : float
+        Length of the audio that was decoded for the result, in seconds.
     """
 
     result: Analysis | Failure
     seconds: Mapping[str, float]
+    audio_s: float = 0.0
 
 
 class Stage(Protocol):
@@ -126,6 +162,30 @@ class EmbeddingStage:
             self._vectors.append(self.encoder.embed_audio(padded).astype(np.float16))
 
 
+_NO_LANDMARKS = Landmarks(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.uint16), 0)
+
+
+class FingerprintStage:
+    """Mono, resample, find landmarks: the fingerprint of one recording."""
+
+    name = "fingerprint"
+
+    def __init__(self, fingerprinter: Fingerprinter, info: AudioInfo) -> None:
+        self.scheme = fingerprint_scheme(fingerprinter)
+        self.landmarks = _NO_LANDMARKS
+        self._resampler = MonoResampler(info.sample_rate, fingerprinter.sample_rate)
+        self._stream = fingerprinter.stream()
+
+    def push(self, block: NDArray[np.float32]) -> None:
+        """Look through a block."""
+        self._stream.push(self._resampler.process(block))
+
+    def finish(self) -> None:
+        """Look through what is left."""
+        self._stream.push(self._resampler.flush())
+        self.landmarks = self._stream.finish()
+
+
 class DescriptorStage:
     """Level, spectrum, rhythm and key of one recording."""
 
@@ -151,6 +211,11 @@ def encoder_geometry(encoder: Encoder) -> EncoderInfo:
     )
 
 
+def fingerprint_scheme(fingerprinter: Fingerprinter) -> SchemeInfo:
+    """Return what a catalogue has to know of a fingerprinter."""
+    return SchemeInfo(fingerprinter.id, fingerprinter.frame_s)
+
+
 @dataclass(slots=True)
 class _Clock:
     """Knows the stage a file is in and adds up CPU time by stage."""
@@ -167,17 +232,19 @@ class _Clock:
 
 
 class Analyser:
-    """Turns jobs into reports; keeps the encoders loaded between them."""
+    """Turns jobs into reports; keeps encoders and fingerprinters loaded between them."""
 
     def __init__(self) -> None:
         self._encoders: dict[str, Encoder] = {}
+        self._fingerprinters: dict[str, Fingerprinter] = {}
 
     def __call__(self, job: Job) -> Report:
         """Analyse a file. Whatever is wrong with it becomes a failure, never an exception."""
         clock = _Clock()
         result: Analysis | Failure
+        audio_s = 0.0
         try:
-            result = self._analyse(job, clock)
+            result, audio_s = self._analyse(job, clock)
         except OSError as error:
             clock.enter(READ_STAGE)
             result = _failure(job, clock, error.strerror or str(error))
@@ -186,42 +253,50 @@ class Analyser:
         except Exception as error:  # noqa: BLE001  (one bad file never sinks a run)
             result = _failure(job, clock, f"unexpected {type(error).__name__}: {error}")
         clock.enter("done")
-        return Report(result, clock.seconds)
+        return Report(result, clock.seconds, audio_s)
 
-    def _analyse(self, job: Job, clock: _Clock) -> Analysis:
+    def _analyse(self, job: Job, clock: _Clock) -> tuple[Analysis, float]:
         path = Path(job.root) / job.path
         identity = content_hash(path)
+        is_known = identity in job.lacking
+        features = job.lacking[identity] if is_known else job.wanted
         clock.enter("metadata")
         embedded, warnings = read_metadata(path, job.path)
-        features = _Features()
-        if identity not in job.known_hashes:
-            features = self._decode(job, path, tuple(warnings), clock)
+        decoded = _Decoded()
+        if features or not is_known:
+            decoded = self._decode(path, features, tuple(warnings), clock)
         clock.enter(READ_STAGE)
         if file_state(path) != job.state:
             raise AudioError("it was changed while it was being read; the next run takes it")
-        return Analysis(
+        analysis = Analysis(
             job.collection_id,
             job.path,
             job.state,
             identity,
-            features.technical,
+            None if is_known else decoded.technical,
             merge(job.sidecar, embedded),
             asdict(embedded),
             job.sidecar_digest,
-            features.vectors,
-            features.descriptors,
+            decoded.vectors,
+            decoded.descriptors,
+            decoded.fingerprints,
         )
+        return analysis, decoded.technical.duration_s if decoded.technical else 0.0
 
     def _decode(
-        self, job: Job, path: Path, warnings: tuple[str, ...], clock: _Clock
-    ) -> "_Features":
+        self, path: Path, features: Features, warnings: tuple[str, ...], clock: _Clock
+    ) -> "_Decoded":
         clock.enter("decode")
         n_frames = 0
         with open_audio(path) as reader:
             info = reader.info
-            embedding = [EmbeddingStage(self._encoder(name), info) for name in job.encoders]
-            describing = [DescriptorStage(info)] if job.describe else []
-            stages: list[Stage] = [*embedding, *describing]
+            embedding = [EmbeddingStage(self._encoder(name), info) for name in features.encoders]
+            fingerprinting = [
+                FingerprintStage(self._fingerprinter(name), info)
+                for name in features.fingerprinters
+            ]
+            describing = [DescriptorStage(info)] if features.describe else []
+            stages: list[Stage] = [*embedding, *fingerprinting, *describing]
             for block in reader.blocks():
                 n_frames += len(block)
                 for stage in stages:
@@ -240,10 +315,11 @@ class Analyser:
                 info.bit_depth,
                 (*warnings, *reader.warnings),
             )
-        return _Features(
+        return _Decoded(
             technical,
             {encoder_geometry(stage.encoder): stage.vectors for stage in embedding},
             describing[0].values if describing else None,
+            {stage.scheme: stage.landmarks for stage in fingerprinting},
         )
 
     def _encoder(self, name: str) -> Encoder:
@@ -251,14 +327,20 @@ class Analyser:
             self._encoders[name] = load_encoder(name)
         return self._encoders[name]
 
+    def _fingerprinter(self, name: str) -> Fingerprinter:
+        if name not in self._fingerprinters:
+            self._fingerprinters[name] = load_fingerprinter(name)
+        return self._fingerprinters[name]
+
 
 @dataclass(frozen=True, slots=True)
-class _Features:
-    """What decoding gave; empty for a content that is known."""
+class _Decoded:
+    """What decoding gave; empty for a content that lacks nothing."""
 
     technical: Technical | None = None
     vectors: Mapping[EncoderInfo, NDArray[np.float16]] = field(default_factory=dict)
     descriptors: Mapping[str, object] | None = None
+    fingerprints: Mapping[SchemeInfo, Landmarks] = field(default_factory=dict)
 
 
 def _failure(job: Job, clock: _Clock, reason: str) -> Failure:

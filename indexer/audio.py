@@ -317,6 +317,25 @@ def read_mono(
         If the file cannot be read, or the stretch is empty, longer than `max_s`, or lies beyond
         the file's end.
     """
+    parts, n_samples = [], 0
+    for part in mono_blocks(path, sr, from_s=from_s, to_s=to_s):
+        n_samples += len(part)
+        if n_samples > max_s * sr + 1:
+            raise AudioError(f"longer than {max_s:g} s: choose a part of it")
+        parts.append(part)
+    return np.concatenate(parts)
+
+
+def mono_blocks(
+    path: Path, sr: int, *, from_s: float | None = None, to_s: float | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """Read a stretch of a file as `read_mono` does, block by block, however long it is.
+
+    Yields
+    ------
+    ndarray, shape (n,), float32
+        The samples that follow, at `sr`; at least one block.
+    """
     start_s = 0.0 if from_s is None else from_s
     if not (0 <= start_s < float("inf")) or (to_s is not None and not start_s < to_s):
         wanted = f"from {start_s:g} s to " + ("the end" if to_s is None else f"{to_s:g} s")
@@ -328,20 +347,18 @@ def read_mono(
         resampler = MonoResampler(rate, sr)
         start = round(start_s * rate)
         stop = None if to_s is None else round(to_s * rate)
-        parts, position = [], 0
+        position = 0
         for block in reader.blocks():
             end = len(block) if stop is None else stop - position
             part = block[max(0, start - position) : max(0, end)]
             position += len(block)
-            if position - max(0, len(block) - end) - start > max_s * rate:
-                raise AudioError(f"longer than {max_s:g} s: choose a part of it")
             if len(part):
-                parts.append(resampler.process(part))
+                yield resampler.process(part)
             if stop is not None and position >= stop:
                 break
     end_s = position / rate
     if to_s is not None and to_s > end_s + 0.1:
         raise AudioError(f"the stretch ends at {to_s:g} s, the file at {end_s:.2f} s")
-    if not parts:
+    if position <= start:
         raise AudioError(f"the stretch begins at {start_s:g} s, the file ends at {end_s:.2f} s")
-    return np.concatenate([*parts, resampler.flush()])
+    yield resampler.flush()

@@ -6,19 +6,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from db.errors import VectorIndexError
+from db.errors import PostingsError, VectorIndexError
+from db.fingerprint_index import save_fingerprint_index
+from db.overview import has_unsaved_fingerprints
 from db.records import Analysis, Failure
 from db.segment_index import SegmentIndex
 from db.storing import Outcome
 from db.writer import CatalogueWriter
 from indexer.analysis import Analyser, Job, Report
-from indexer.plan import SCAN_STAGE, WORKER_STAGE, CompleteContents, Plan, Wanted
+from indexer.fingerprint import load_fingerprinter
+from indexer.plan import SCAN_STAGE, WORKER_STAGE, KnownContents, Plan, Wanted
 from indexer.sources import Source, plan_source
 from indexer.workers import WorkerDied, WorkerPool
 
 _COMMIT_AFTER_S = 0.5
 _COMMIT_AFTER_FILES = 64
-_WORKERS_NEED = ("indexer.analysis", "indexer.encoders.runtime")
+_WORKERS_NEED = ("indexer.analysis", "indexer.encoders.runtime", "indexer.landmarks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,9 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Indexing:
-    """All files are committed; the index file of an encoder is being written."""
+    """All files are committed; the index of an encoder or a fingerprinter is being written."""
 
-    encoder: str
+    name: str
 
 
 Event = Planned | Done | Failed | Indexing
@@ -150,9 +153,9 @@ class _Run:
         self._stop = stop
         self._summary = Summary()
         self._again: deque[Job] = deque()
-        self._batch: list[tuple[Job, Analysis | Failure]] = []
+        self._batch: list[tuple[Job, Report]] = []
         self._committed_at = time.monotonic()
-        self._contents = CompleteContents(writer.catalogue, wanted)
+        self._contents = KnownContents(writer.catalogue, wanted)
 
     def over(self, sources: Sequence[Source]) -> Summary:
         began = time.monotonic()
@@ -171,6 +174,8 @@ class _Run:
                 pool.close()
         for encoder in self._wanted.encoders:
             self._save_index(encoder)
+        for fingerprinter in self._wanted.fingerprinters:
+            self._save_postings(fingerprinter)
         for plan in plans:
             # Some of the vanished have been found again elsewhere.
             known = self._writer.catalogue.known_files(plan.collection.id).values()
@@ -215,14 +220,14 @@ class _Run:
                     f"the process that analysed it was {report.reason}",
                     job.state,
                 )
-                self._batch.append((job, failure))
+                self._batch.append((job, Report(failure, {})))
             else:
                 for stage, seconds in report.seconds.items():
                     self._summary.cpu_s[stage] = self._summary.cpu_s.get(stage, 0.0) + seconds
-                self._batch.append((job, report.result))
-                if isinstance(report.result, Analysis) and report.result.technical is not None:
+                self._batch.append((job, report))
+                if isinstance(report.result, Analysis):
                     # A copy that comes next is committed after it, or with it.
-                    self._contents.add(job.state.size_bytes, report.result.content_hash)
+                    self._contents.complete(job.state.size_bytes, report.result.content_hash)
             waited_s = time.monotonic() - self._committed_at
             if waited_s > _COMMIT_AFTER_S or len(self._batch) >= _COMMIT_AFTER_FILES:
                 self._commit()
@@ -233,32 +238,32 @@ class _Run:
             if self._stop.is_set():
                 return
             likely = self._contents.of_size(job.state.size_bytes)
-            yield replace(job, known_hashes=job.known_hashes.union(likely))
+            # Also anew for the content that it had: a copy may have been completed meanwhile.
+            yield replace(job, lacking=self._contents.lacking({*job.lacking, *likely}))
 
     def _commit(self) -> None:
         batch, self._batch = self._batch, []
         if not batch:
             return
         cpu = time.process_time()
-        outcomes = self._writer.store([result for _, result in batch])
+        outcomes = self._writer.store([report.result for _, report in batch])
         spent = time.process_time() - cpu
         self._summary.cpu_s["store"] = self._summary.cpu_s.get("store", 0.0) + spent
         self._committed_at = time.monotonic()
-        for (job, result), outcome in zip(batch, outcomes, strict=True):
-            if isinstance(result, Failure):
-                self._note_failure(result, job.state.size_bytes)
+        for (job, report), outcome in zip(batch, outcomes, strict=True):
+            if isinstance(report.result, Failure):
+                self._note_failure(report.result, job.state.size_bytes)
             elif outcome is Outcome.VANISHED:
                 self._contents.drop(job.state.size_bytes)
-                self._again.append(replace(job, known_hashes=frozenset()))
+                self._again.append(replace(job, lacking={}))
             else:
-                self._note_done(job, result, outcome)
+                self._note_done(job, report.result, outcome, report.audio_s)
 
-    def _note_done(self, job: Job, result: Analysis, outcome: Outcome) -> None:
-        duration_s = result.technical.duration_s if result.technical else 0.0
+    def _note_done(self, job: Job, result: Analysis, outcome: Outcome, audio_s: float) -> None:
         warnings = result.technical.warnings if result.technical else ()
         self._summary.outcomes[outcome] += 1
-        self._summary.duration_s += duration_s
-        self._on_event(Done(job.path, outcome, job.state.size_bytes, duration_s, warnings))
+        self._summary.duration_s += audio_s
+        self._on_event(Done(job.path, outcome, job.state.size_bytes, audio_s, warnings))
 
     def _note_failure(self, failure: Failure, size_bytes: int) -> None:
         self._summary.failures.append(failure)
@@ -274,3 +279,19 @@ class _Run:
                 index.save(self._writer)
             except VectorIndexError as error:
                 self._summary.notes.append(f"{error}; searches go by the database until then")
+
+    def _save_postings(self, fingerprinter: str) -> None:
+        catalogue = self._writer.catalogue
+        if fingerprinter not in (held.name for held in catalogue.schemes()):
+            return
+        if has_unsaved_fingerprints(catalogue, fingerprinter):
+            self._on_event(Indexing(fingerprinter))
+        loaded = load_fingerprinter(fingerprinter)
+        try:
+            notes = save_fingerprint_index(
+                self._writer, fingerprinter, loaded.keys, key_bits=loaded.key_bits
+            )
+            # Files that were at fault have been written anew; what SQL lacks is for people to know.
+            self._summary.notes += [note for note in notes if note.startswith("recording ")]
+        except PostingsError as error:
+            self._summary.notes.append(f"{error}; searches go by the database until then")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from db.catalogue import Catalogue
 from db.records import CollectionInfo, Description, Failure, FileState, KnownFile
-from indexer.analysis import DESCRIPTOR_SCHEME, READ_STAGE, Job
+from indexer.analysis import DESCRIPTOR_SCHEME, READ_STAGE, Features, Job
 from indexer.errors import IndexingError
 from indexer.metadata import merge
 from indexer.scan import Found, Scanner, Unreadable
@@ -28,8 +28,8 @@ class Wanted:
 
     Attributes
     ----------
-    encoders : tuple of str
-        Ids of the encoders.
+    encoders, fingerprinters : tuple of str
+        Their ids.
     describe : bool
         Whether to compute descriptors.
     verify : bool
@@ -39,9 +39,15 @@ class Wanted:
     """
 
     encoders: tuple[str, ...]
+    fingerprinters: tuple[str, ...] = ()
     describe: bool = True
     verify: bool = False
     retry: bool = False
+
+    @property
+    def features(self) -> Features:
+        """All of it that is computed of a recording."""
+        return Features(self.encoders, self.fingerprinters, self.describe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,33 +88,63 @@ class Plan:
 _MOST_HASHES = 64
 """So many known contents of one size go with a job: recorders make thousands of equal sizes."""
 
+_NOTHING = Features()
 
-class CompleteContents:
-    """The contents for which everything that a run wants is there: they need no analysis."""
+
+class KnownContents:
+    """The contents of the catalogue, and what each still lacks of what a run wants."""
 
     def __init__(self, catalogue: Catalogue, wanted: Wanted) -> None:
-        self._embedded = [catalogue.recordings_with_vectors(name) for name in wanted.encoders]
-        if wanted.describe:
-            self._embedded.append(catalogue.recordings_with_descriptors(DESCRIPTOR_SCHEME))
+        lacking = _lacking(catalogue, wanted.features)
+        self._lacking: dict[str, Features] = {}
         self._by_size: dict[int, list[str]] = {}
         for size_bytes, hashes in catalogue.hashes_by_size().items():
-            self._by_size[size_bytes] = [h for h, id_ in hashes.items() if self.has(id_)]
+            self._by_size[size_bytes] = list(hashes)
+            for content_hash, recording_id in hashes.items():
+                self._lacking[content_hash] = lacking(recording_id)
 
-    def has(self, recording_id: int) -> bool:
-        """Tell whether a recording is complete."""
-        return all(recording_id in ids for ids in self._embedded)
-
-    def add(self, size_bytes: int, content_hash: str) -> None:
-        """Take note of a content that this run has completed."""
-        self._by_size.setdefault(size_bytes, []).append(content_hash)
-
-    def drop(self, size_bytes: int) -> None:
-        """Forget the contents of a size: one of them has been replaced in the meantime."""
-        self._by_size.pop(size_bytes, None)
+    def is_complete(self, content_hash: str) -> bool:
+        """Tell whether a content is known and lacks nothing."""
+        return not self._lacking.get(content_hash, True)
 
     def of_size(self, size_bytes: int) -> list[str]:
         """Return the hashes that a file of a size may have, the latest; not all if very many."""
         return self._by_size.get(size_bytes, [])[-_MOST_HASHES:]
+
+    def lacking(self, hashes: Iterable[str]) -> dict[str, Features]:
+        """Return what contents lack, by hash; those that are not known are left out."""
+        return {hash_: self._lacking[hash_] for hash_ in hashes if hash_ in self._lacking}
+
+    def complete(self, size_bytes: int, content_hash: str) -> None:
+        """Take note that this run has computed all that a content lacked."""
+        if content_hash not in self._lacking:
+            self._by_size.setdefault(size_bytes, []).append(content_hash)
+        self._lacking[content_hash] = _NOTHING
+
+    def drop(self, size_bytes: int) -> None:
+        """Forget the contents of a size: one of them has been replaced in the meantime."""
+        for content_hash in self._by_size.pop(size_bytes, []):
+            del self._lacking[content_hash]
+
+
+def _lacking(catalogue: Catalogue, wanted: Features) -> Callable[[int], Features]:
+    """Return what tells of a recording which of the wanted features it lacks."""
+    embedded = {name: catalogue.recordings_with_vectors(name) for name in wanted.encoders}
+    fingerprinted = {
+        name: catalogue.recordings_with_fingerprint(name) for name in wanted.fingerprinters
+    }
+    described = catalogue.recordings_with_descriptors(DESCRIPTOR_SCHEME)
+    same: dict[Features, Features] = {}  # a million recordings share a few of them
+
+    def lacking(recording_id: int) -> Features:
+        found = Features(
+            tuple(name for name, ids in embedded.items() if recording_id not in ids),
+            tuple(name for name, ids in fingerprinted.items() if recording_id not in ids),
+            wanted.describe and recording_id not in described,
+        )
+        return same.setdefault(found, found)
+
+    return lacking
 
 
 Describe = Callable[[str], Description | None]
@@ -123,7 +159,7 @@ class Planner:
         catalogue: Catalogue,
         collection: CollectionInfo,
         wanted: Wanted,
-        contents: CompleteContents,
+        contents: KnownContents,
         describe: Describe,
     ) -> None:
         self._contents = contents
@@ -175,7 +211,8 @@ class Planner:
         sidecar = self._describe(found.path)
         digest = sidecar.digest() if sidecar else None
         unchanged = known is not None and known.state == found.state
-        if known is not None and unchanged and not self._wanted.verify and self._is_complete(known):
+        is_complete = known is not None and self._contents.is_complete(known.content_hash)
+        if known is not None and unchanged and is_complete and not self._wanted.verify:
             self._keep(known, sidecar, digest)
             return
         failure = self._failures.get(found.path)
@@ -190,9 +227,8 @@ class Planner:
                 found.state,
                 sidecar or Description(),
                 digest,
-                self._wanted.encoders,
-                self._wanted.describe,
-                frozenset({known.content_hash} if known and self._is_complete(known) else ()),
+                self._wanted.features,
+                self._contents.lacking([known.content_hash] if known else []),
             )
         )
 
@@ -205,9 +241,6 @@ class Planner:
             merged = merge(sidecar or Description(), Description.from_mapping(known.embedded))
             self.plan.redescriptions.append(Redescription(known.id, merged, digest))
         self.plan.n_unchanged += 1
-
-    def _is_complete(self, known: KnownFile) -> bool:
-        return self._contents.has(known.recording_id)
 
     def _worth_another_try(self, failure: Failure, state: FileState) -> bool:
         may_have_passed = failure.stage in (READ_STAGE, SCAN_STAGE, WORKER_STAGE)

@@ -9,7 +9,7 @@ from db.writer import CatalogueWriter
 from indexer.errors import IndexingError
 from indexer.manifest import FolderManifests, read_manifest, sidecar_metadata
 from indexer.metadata import merge
-from indexer.plan import CompleteContents, Plan, Planner, Wanted
+from indexer.plan import KnownContents, Plan, Planner, Wanted
 from indexer.scan import Scanner, look_at
 
 
@@ -116,7 +116,7 @@ def failed_sources(catalogue: Catalogue) -> list[Source]:
 
 
 def plan_source(
-    catalogue: Catalogue, source: Source, wanted: Wanted, contents: CompleteContents
+    catalogue: Catalogue, source: Source, wanted: Wanted, contents: KnownContents
 ) -> Plan:
     """Look at all files of a source and plan what is to be done with them.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
+from db.records import FileInfo, RecordingInfo
 from search.hits import Hit
 
 COLUMNS = (
@@ -30,26 +31,13 @@ def hit_values(hit: Hit, rank: int) -> dict[str, Any]:
     Times are in seconds from the start of the recording. ``path`` is the first place where the
     recording lies, present ones before missing ones; ``paths`` has all.
     """
-    recording = hit.recording
-    # Present before missing; of these, one that is there now, should a whole folder have moved.
-    there = (file for file in recording.files if os.path.exists(Path(file.root) / file.path))  # noqa: PTH110
-    file = next(there, recording.files[0] if recording.files else None)
     best = hit.passages[0] if hit.passages else None
     return {
         "rank": rank,
         "score": round(hit.score, 4),
         "onset_s": round(best.onset_s, 3) if best else None,
         "offset_s": round(best.offset_s, 3) if best else None,
-        "path": str(Path(file.root) / file.path) if file else None,
-        "collection": file.collection if file else None,
-        "title": file.description.title if file else None,
-        "duration_s": round(recording.technical.duration_s, 3),
-        "recording_id": recording.id,
-        "content_hash": recording.content_hash,
-        "licence": file.description.licence if file else None,
-        "creator": file.description.creator if file else None,
-        "missing": bool(file and file.missing_since),
-        "paths": [str(Path(file.root) / file.path) for file in recording.files],
+        **recording_values(hit.recording),
         "passages": [
             {
                 "onset_s": round(passage.onset_s, 3),
@@ -59,6 +47,37 @@ def hit_values(hit: Hit, rank: int) -> dict[str, Any]:
             for passage in hit.passages
         ],
     }
+
+
+def recording_values(recording: RecordingInfo) -> dict[str, Any]:
+    """Return what identifies a recording as plain values, of the first place where it lies."""
+    file = first_place(recording)
+    return {
+        "path": full_path(file) if file else None,
+        "collection": file.collection if file else None,
+        "title": file.description.title if file else None,
+        "duration_s": round(recording.technical.duration_s, 3),
+        "recording_id": recording.id,
+        "content_hash": recording.content_hash,
+        "licence": file.description.licence if file else None,
+        "creator": file.description.creator if file else None,
+        "missing": bool(file and file.missing_since),
+        "paths": [full_path(place) for place in recording.files],
+    }
+
+
+def first_place(recording: RecordingInfo) -> FileInfo | None:
+    """Return the place to name a recording by: present before missing.
+
+    Of these, one that is there now, should a whole folder have moved.
+    """
+    there = (file for file in recording.files if os.path.exists(full_path(file)))  # noqa: PTH110
+    return next(there, recording.files[0] if recording.files else None)
+
+
+def full_path(file: FileInfo) -> str:
+    """Return the absolute path of a file of the catalogue."""
+    return str(Path(file.root) / file.path)
 
 
 def write_csv(hits: Iterable[Hit], stream: TextIO) -> None:

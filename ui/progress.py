@@ -74,7 +74,7 @@ class JsonDisplay:
             failure = event.failure
             self._print("failed", path=failure.path, stage=failure.stage, reason=failure.reason)
         else:
-            self._print("indexing", encoder=event.encoder)
+            self._print("indexing", index=event.name)
 
     def finish(self, summary: "Summary", location: str) -> None:
         """Print the sums."""
@@ -134,7 +134,7 @@ class _Tally:
             self.bytes_done += event.size_bytes
             return f"Failed: {_failure_line(event.failure)}"
         if isinstance(event, Indexing):
-            return f"Writing the index of {event.encoder}"
+            return f"Writing the index of {event.name}"
         return None
 
     def line(self) -> str:

@@ -1,14 +1,21 @@
 """What any database must do under a catalogue: recordings, files, failures, full-text search."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from sqlalchemy import select, update
 
 from db import overview
 from db.errors import CatalogueError, EncoderMismatch, UnknownName
-from db.records import Analysis, Description, EncoderInfo, Failure, FileState
+from db.features import GUARD_FRAMES
+from db.fingerprint_index import save_fingerprint_index
+from db.landmarks import Landmarks
+from db.records import Analysis, Description, EncoderInfo, Failure, FileState, SchemeInfo
+from db.schema import EmbeddingRow, FingerprintRow, FingerprintSchemeRow
 from db.storing import Outcome
 from db.writer import CatalogueWriter
-from tests.db.conftest import ENCODER, analysis
+from tests.db.conftest import ENCODER, SCHEME, analysis, expand, fingerprinted, marks
 
 
 @pytest.fixture
@@ -130,10 +137,6 @@ def test_vectors_of_the_wrong_length_are_refused(writer: CatalogueWriter, tapes:
 def test_segment_numbers_are_dense_and_never_used_again(
     writer: CatalogueWriter, tapes: int
 ) -> None:
-    from sqlalchemy import select
-
-    from db.schema import EmbeddingRow
-
     def ranges() -> list[tuple[int, int]]:
         query = select(EmbeddingRow.first_segment, EmbeddingRow.n_segments)
         with writer.catalogue.session() as session:
@@ -146,6 +149,154 @@ def test_segment_numbers_are_dense_and_never_used_again(
     writer.forget_files([writer.catalogue.recording(last).files[0].id])
     store(writer, analysis(tapes, "9.wav", n_segments=4))
     assert ranges() == [(0, 1), (1, 2), (6, 4)]
+
+
+def assert_same(found: Landmarks, expected: Landmarks) -> None:
+    np.testing.assert_array_equal(found.frames, expected.frames)
+    np.testing.assert_array_equal(found.frequencies, expected.frequencies)
+    assert (found.frames.dtype, found.frequencies.dtype) == (np.int32, np.uint16)
+    assert found.n_frames == expected.n_frames
+
+
+def test_landmarks_come_back_as_they_were_stored(writer: CatalogueWriter, tapes: int) -> None:
+    store(writer, fingerprinted(analysis(tapes, "a.wav"), marks("a", n_frames=700_000)))
+    store(writer, analysis(tapes, "b.wav"))
+    assert_same(writer.catalogue.landmarks(1, SCHEME.name), marks("a", n_frames=700_000))
+    assert writer.catalogue.schemes() == [SCHEME]
+    assert writer.catalogue.recordings_with_fingerprint(SCHEME.name) == {1}
+    assert dict(writer.catalogue.recording(1).n_landmarks) == {SCHEME.name: 300}
+    assert dict(writer.catalogue.recording(2).n_landmarks) == {}
+    with pytest.raises(UnknownName, match="recording 2 has no fingerprint by test-marks/1"):
+        writer.catalogue.landmarks(2, SCHEME.name)
+
+
+@pytest.mark.parametrize("n_frames", [0, 3])
+def test_a_recording_without_landmarks_has_a_fingerprint_all_the_same(
+    writer: CatalogueWriter, tapes: int, n_frames: int
+) -> None:
+    store(writer, fingerprinted(analysis(tapes, "a.wav"), marks(n_landmarks=0, n_frames=n_frames)))
+    assert writer.catalogue.recordings_with_fingerprint(SCHEME.name) == {1}
+    assert_same(writer.catalogue.landmarks(1, SCHEME.name), marks(n_landmarks=0, n_frames=n_frames))
+
+
+def test_a_fingerprint_can_be_added_to_a_recording_that_is_known(
+    writer: CatalogueWriter, tapes: int
+) -> None:
+    store(writer, analysis(tapes, "a.wav"))
+    vectors = writer.catalogue.vectors(1, ENCODER.name)
+    assert store(writer, fingerprinted(analysis(tapes, "a.wav", known=True))) == ["updated"]
+    found = writer.catalogue.recording(1)
+    assert dict(found.n_landmarks) == {SCHEME.name: 300}
+    assert found.descriptors is not None
+    np.testing.assert_array_equal(writer.catalogue.vectors(1, ENCODER.name), vectors)
+    # Nor does a part of what is wanted make a recording of a content that has gone meanwhile.
+    assert store(writer, fingerprinted(analysis(tapes, "b.wav", known=True))) == ["vanished"]
+    assert n_recordings(writer) == 1
+
+
+def frame_ranges(writer: CatalogueWriter) -> list[tuple[int, int]]:
+    query = select(FingerprintRow.first_frame, FingerprintRow.n_frames)
+    with writer.catalogue.session() as session:
+        rows = session.execute(query.order_by(FingerprintRow.first_frame))
+        return [(first, count) for first, count in rows]
+
+
+def n_removals(writer: CatalogueWriter) -> int | None:
+    with writer.catalogue.session() as session:
+        return session.scalar(select(FingerprintSchemeRow.n_removals))
+
+
+def test_frame_numbers_keep_a_distance_and_are_never_used_again(
+    writer: CatalogueWriter, tapes: int
+) -> None:
+    for name in ("a.wav", "b.wav"):
+        store(writer, fingerprinted(analysis(tapes, name)))
+    store(writer, fingerprinted(analysis(tapes, "a.wav")))  # again: nothing new
+    second = 750 + GUARD_FRAMES
+    assert frame_ranges(writer) == [(0, 750), (second, 750)]
+    assert n_removals(writer) == 0
+    store(writer, fingerprinted(analysis(tapes, "b.wav", "another content")))
+    assert frame_ranges(writer) == [(0, 750), (2 * second, 750)]
+    assert n_removals(writer) == 1
+    writer.forget_collection(tapes)
+    assert frame_ranges(writer) == []
+    assert n_removals(writer) == 3
+
+
+def broken(**changes: object) -> Landmarks:
+    return replace(marks(), **changes)
+
+
+@pytest.mark.parametrize(
+    ("landmarks", "expected"),
+    [
+        (broken(frames=marks().frames[::-1].copy()), "order of time"),
+        (broken(frames=np.zeros(300, dtype=np.int32)), "then of frequency"),
+        (broken(n_frames=10), "beyond the 10 frames"),
+        (broken(frames=marks().frames - np.int32(100)), "beyond the 750 frames"),
+        (broken(frames=marks().frames.astype(np.int64)), "int64"),
+        (broken(frequencies=marks().frequencies.astype(np.float32)), "float32"),
+        (broken(frequencies=marks().frequencies[1:]), r"\(300,\) and \(299,\)"),
+        (marks(n_landmarks=0, n_frames=-1), "-1 frames"),
+    ],
+)
+def test_landmarks_that_are_not_what_they_should_be_are_refused(
+    writer: CatalogueWriter, tapes: int, landmarks: Landmarks, expected: str
+) -> None:
+    with pytest.raises(CatalogueError, match=expected):
+        store(writer, fingerprinted(analysis(tapes, "a.wav"), landmarks))
+    assert n_recordings(writer) == 0
+
+
+def test_a_scheme_that_changes_its_frames_is_refused(writer: CatalogueWriter, tapes: int) -> None:
+    store(writer, fingerprinted(analysis(tapes, "a.wav")))
+    changed = SchemeInfo(SCHEME.name, frame_s=0.032)
+    with pytest.raises(CatalogueError, match="needs a new id"):
+        store(writer, replace(analysis(tapes, "b.wav"), fingerprints={changed: marks()}))
+
+
+def test_damaged_landmarks_are_an_error_not_other_landmarks(
+    writer: CatalogueWriter, tapes: int
+) -> None:
+    store(writer, fingerprinted(analysis(tapes, "a.wav")))
+    with writer.catalogue.transaction() as session:
+        session.execute(update(FingerprintRow).values(landmarks=b"x" * 10))
+    with pytest.raises(CatalogueError, match="echoic repair"):
+        writer.catalogue.landmarks(1, SCHEME.name)
+
+
+def test_the_state_of_fingerprints_is_counted(writer: CatalogueWriter, tapes: int) -> None:
+    assert overview.status(writer.catalogue).fingerprints == ()
+    store(writer, fingerprinted(analysis(tapes, "a.wav")), analysis(tapes, "b.wav"))
+    store(writer, fingerprinted(analysis(tapes, "c.wav"), marks(n_landmarks=0, n_frames=0)))
+    (state,) = overview.status(writer.catalogue).fingerprints
+    assert state.scheme == SCHEME
+    assert (state.n_recordings, state.n_landmarks) == (2, 300)
+    assert state.landmarks_bytes >= 900
+    assert (state.n_files, state.files_bytes, state.up_to_date) == (0, 0, False)
+    save_fingerprint_index(writer, SCHEME.name, expand, key_bits=20)
+    (state,) = overview.status(writer.catalogue).fingerprints
+    assert state.n_files == len(writer.catalogue.postings_file_names()) == 1
+    assert state.files_bytes > 1000
+    assert state.up_to_date
+    assert not overview.has_unsaved_fingerprints(writer.catalogue, SCHEME.name)
+    store(writer, fingerprinted(analysis(tapes, "d.wav")))
+    assert overview.has_unsaved_fingerprints(writer.catalogue, SCHEME.name)
+
+
+def test_forgetting_a_scheme_removes_its_fingerprints_and_files_alone(
+    writer: CatalogueWriter, tapes: int
+) -> None:
+    store(writer, fingerprinted(analysis(tapes, "a.wav")))
+    save_fingerprint_index(writer, SCHEME.name, expand, key_bits=20)
+    assert len(list(writer.catalogue.index_folder.iterdir())) == 1
+    writer.forget_scheme(SCHEME.name)
+    assert writer.catalogue.schemes() == []
+    assert dict(writer.catalogue.recording(1).n_landmarks) == {}
+    assert dict(writer.catalogue.recording(1).n_segments) == {ENCODER.name: 3}
+    assert list(writer.catalogue.index_folder.iterdir()) == []
+    with pytest.raises(UnknownName, match="no fingerprints by"):
+        writer.forget_scheme(SCHEME.name)
 
 
 def test_forgetting_a_collection_keeps_what_lies_in_another(

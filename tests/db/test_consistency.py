@@ -10,15 +10,24 @@ from sqlalchemy import text
 from db import consistency
 from db.catalogue import Catalogue
 from db.content import content_hash
+from db.fingerprint_index import FingerprintIndex, save_fingerprint_index
 from db.records import Analysis, Description, FileState
 from db.segment_index import SegmentIndex
 from db.writer import CatalogueWriter
-from tests.db.conftest import ENCODER, TECHNICAL, analysis
+from tests.db.conftest import (
+    ENCODER,
+    SCHEME,
+    SCHEMES,
+    TECHNICAL,
+    analysis,
+    expand,
+    fingerprinted,
+)
 
 
 @pytest.fixture
 def archive(writer: CatalogueWriter, tmp_path: Path) -> Path:
-    """Five files on disk that the catalogue knows as they are, and a saved index."""
+    """Five files on disk that the catalogue knows as they are, and saved indexes."""
     root = tmp_path / "archive"
     root.mkdir()
     collection = writer.add_collection("tapes", str(root)).id
@@ -26,7 +35,7 @@ def archive(writer: CatalogueWriter, tmp_path: Path) -> Path:
     for number in range(5):
         path = root / f"{number}.wav"
         path.write_bytes(b"sound" * (number + 1))
-        made = analysis(collection, path.name)
+        made = fingerprinted(analysis(collection, path.name))
         status = path.stat()
         state = FileState(status.st_size, status.st_mtime_ns)
         results.append(
@@ -41,15 +50,17 @@ def archive(writer: CatalogueWriter, tmp_path: Path) -> Path:
                 None,
                 made.vectors,
                 None,
+                made.fingerprints,
             )
         )
     writer.store(results)
     SegmentIndex.open(writer.catalogue, ENCODER.name).save(writer)
+    save_fingerprint_index(writer, SCHEME.name, expand, key_bits=20)
     return root
 
 
 def problems(catalogue: Catalogue, *, contents: bool = False) -> list[str]:
-    found = consistency.check(catalogue, contents=contents)
+    found = consistency.check(catalogue, schemes=SCHEMES, contents=contents)
     return [f"{problem.where}: {problem.what}" for problem in found]
 
 
@@ -60,7 +71,7 @@ def execute(catalogue: Catalogue, statement: str) -> None:
 
 def test_a_whole_catalogue_has_no_problems(writer: CatalogueWriter, archive: Path) -> None:
     assert problems(writer.catalogue, contents=True) == []
-    assert consistency.repair(writer) == []
+    assert consistency.repair(writer, schemes=SCHEMES) == []
 
 
 @pytest.mark.parametrize(
@@ -70,6 +81,11 @@ def test_a_whole_catalogue_has_no_problems(writer: CatalogueWriter, archive: Pat
         ("UPDATE embeddings SET vectors = zeroblob(95) WHERE recording_id = 2", "95 bytes"),
         ("UPDATE embeddings SET first_segment = 4 WHERE recording_id = 1", "another recording"),
         ("UPDATE embeddings SET first_segment = 900 WHERE recording_id = 1", "never given out"),
+        ("UPDATE fingerprints SET landmarks = zeroblob(9) WHERE recording_id = 2", "checksum"),
+        ("UPDATE fingerprints SET n_landmarks = 9 WHERE recording_id = 2", "9 landmarks"),
+        ("UPDATE fingerprints SET n_frames = 9 WHERE recording_id = 2", "its 9 frames"),
+        ("UPDATE fingerprints SET first_frame = 4 WHERE recording_id = 3", "another recording"),
+        ("UPDATE fingerprints SET first_frame = 90000 WHERE recording_id = 1", "never given out"),
         ("DELETE FROM files_text WHERE rowid = 3", "1 files cannot be found"),
         ("INSERT INTO files_text (rowid, path) VALUES (99, 'x')", "1 files that are gone"),
         ("DELETE FROM files WHERE id = 2", "recording 2 lies nowhere"),
@@ -81,8 +97,66 @@ def test_damage_in_sql_is_found_and_mended(
     execute(writer.catalogue, damage)
     found = problems(writer.catalogue)
     assert any(expected in problem for problem in found), found
-    assert consistency.repair(writer)
+    assert consistency.repair(writer, schemes=SCHEMES)
     assert problems(writer.catalogue) == []
+
+
+def n_matches(catalogue: Catalogue) -> dict[int, int]:
+    """Return how many keys of each fingerprint are found at their place in its recording."""
+    index = FingerprintIndex.open(catalogue, SCHEME.name, expand, key_bits=20)
+    counts = {}
+    for recording_id in catalogue.recordings_with_fingerprint(SCHEME.name):
+        keys, frames = expand(catalogue.landmarks(recording_id, SCHEME.name))
+        found = index.lookup(keys)
+        recordings, within = index.locate(found.frames)
+        right = (recordings == recording_id) & (within == frames[found.which])
+        counts[recording_id] = len(set(found.which[right].tolist()))
+    return counts
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE fingerprints SET landmarks = zeroblob(9) WHERE recording_id = 2",
+        "UPDATE fingerprints SET first_frame = 4 WHERE recording_id = 2",
+        "UPDATE fingerprints SET first_frame = 90000 WHERE recording_id = 2",
+        "UPDATE fingerprints SET first_frame = 1000 WHERE recording_id = 1",  # 2 begins at 1006
+    ],
+)
+def test_after_a_repair_every_fingerprint_that_is_left_is_found_where_it_is(
+    writer: CatalogueWriter, archive: Path, damage: str
+) -> None:
+    n_keys = 299
+    assert n_matches(writer.catalogue) == dict.fromkeys(range(1, 6), n_keys)
+    execute(writer.catalogue, damage)
+    consistency.repair(writer, schemes=SCHEMES)
+    found = n_matches(writer.catalogue)
+    assert len(found) == 4
+    assert set(found.values()) == {n_keys}
+
+
+def test_a_removed_orphan_is_found_no_more_by_those_who_have_the_indexes_open(
+    writer: CatalogueWriter, archive: Path
+) -> None:
+    marks = FingerprintIndex.open(writer.catalogue, SCHEME.name, expand, key_bits=20)
+    vectors = SegmentIndex.open(writer.catalogue, ENCODER.name)
+    execute(writer.catalogue, "DELETE FROM files WHERE id = 2")
+    consistency.repair(writer, schemes=SCHEMES)
+    marks.refresh()
+    vectors.refresh()
+    assert marks.recording_ids.tolist() == [1, 3, 4, 5]
+    assert len(vectors) == 4 * 3
+    assert sorted(n_matches(writer.catalogue)) == [1, 3, 4, 5]
+
+
+def test_fingerprints_of_a_scheme_that_is_not_known_are_pointed_out_and_kept(
+    writer: CatalogueWriter, archive: Path
+) -> None:
+    (problem,) = consistency.check(writer.catalogue, schemes={})
+    assert "5 fingerprints are by test-marks/1, which this Echoic does not know" in problem.what
+    assert "echoic forget --fingerprinter test-marks/1" in problem.remedy
+    assert consistency.repair(writer, schemes={}) == []
+    assert len(writer.catalogue.recordings_with_fingerprint(SCHEME.name)) == 5
 
 
 def flip(path: Path) -> None:
@@ -92,22 +166,29 @@ def flip(path: Path) -> None:
 
 
 def stray(path: Path) -> None:
-    (path.parent / "test-1.000099.index").write_bytes(b"old")
+    (path.parent / f"test-1.000099{path.suffix}").write_bytes(b"old")
 
 
+@pytest.mark.parametrize("suffix", ["index", "postings"])
 @pytest.mark.parametrize(
     ("damage", "expected"), [(Path.unlink, "index"), (flip, "index"), (stray, "belongs to no")]
 )
 def test_damage_of_index_files_is_found_and_mended(
-    writer: CatalogueWriter, archive: Path, damage: Callable[[Path], None], expected: str
+    writer: CatalogueWriter,
+    archive: Path,
+    damage: Callable[[Path], None],
+    expected: str,
+    suffix: str,
 ) -> None:
-    (path,) = writer.catalogue.index_folder.iterdir()
+    (path,) = writer.catalogue.index_folder.glob(f"*.{suffix}")
     damage(path)
     found = problems(writer.catalogue)
     assert len(found) == 1
     assert expected in found[0]
-    assert consistency.repair(writer)
+    assert consistency.repair(writer, schemes=SCHEMES)
     assert problems(writer.catalogue) == []
+    assert n_matches(writer.catalogue) == dict.fromkeys(range(1, 6), 299)
+    assert consistency.repair(writer, schemes=SCHEMES) == []
 
 
 def test_files_that_changed_or_vanished_are_found(writer: CatalogueWriter, archive: Path) -> None:

@@ -14,14 +14,24 @@ import pytest
 from db import consistency
 from db.catalogue import Catalogue
 from db.errors import CatalogueMissing
+from db.fingerprint_index import FingerprintIndex
 from db.segment_index import SegmentIndex
+from indexer.fingerprint import DEFAULT_FINGERPRINTER as FINGERPRINTER
+from indexer.fingerprint import load_fingerprinter
 from tests.indexer.conftest import write_sound
 
 ENCODER = "echoic-mini/1"
 N_KILLS = 50
 N_FILES = 40
 
-Contents = dict[str, tuple[str, bytes]]
+SCHEMES = {
+    FINGERPRINTER: (
+        load_fingerprinter(FINGERPRINTER).keys,
+        load_fingerprinter(FINGERPRINTER).key_bits,
+    )
+}
+
+Contents = dict[str, tuple[str, bytes, bytes]]
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +58,16 @@ def run_to_the_end(archive: Path, catalogue: Path) -> dict[str, object]:
 
 
 def contents(folder: Path) -> Contents:
-    """Return content hash and vectors of each file in a catalogue; fail if any stands twice."""
+    """Return hash, vectors and landmarks of each file in a catalogue; fail if any stands twice."""
     with Catalogue.open(folder) as catalogue:
         found: Contents = {}
         for collection in catalogue.collections():
             for path, file in catalogue.known_files(collection.id).items():
                 assert path not in found
                 vectors = catalogue.vectors(file.recording_id, ENCODER)
-                found[path] = (file.content_hash, vectors.tobytes())
+                marks = catalogue.landmarks(file.recording_id, FINGERPRINTER)
+                fingerprint = marks.frames.tobytes() + marks.frequencies.tobytes()
+                found[path] = (file.content_hash, vectors.tobytes(), fingerprint)
         return found
 
 
@@ -66,17 +78,34 @@ def assert_whole(folder: Path, expected: Contents) -> None:
     with Catalogue.open(folder) as catalogue:
         faults = [
             problem
-            for problem in consistency.check(catalogue)
-            if problem.where in ("database", "vectors", "full-text")
+            for problem in consistency.check(catalogue, schemes=SCHEMES)
+            if problem.where in ("database", "vectors", "fingerprints", "full-text")
         ]
         assert faults == []
         recordings = catalogue.recordings_with_vectors(ENCODER)
-        assert len(recordings) == len({hash_ for hash_, _ in found.values()})
+        assert catalogue.recordings_with_fingerprint(FINGERPRINTER) == recordings
+        assert len(recordings) == len({hash_ for hash_, _, _ in found.values()})
         if recordings:
             index = SegmentIndex.open(catalogue, ENCODER)
             assert index.notes == []
             n_segments = sum(catalogue.recording(id_).n_segments[ENCODER] for id_ in recordings)
             assert len(index) == n_segments
+            assert_all_are_found_by_their_keys(catalogue, recordings)
+
+
+def assert_all_are_found_by_their_keys(catalogue: Catalogue, recordings: set[int]) -> None:
+    expand, key_bits = SCHEMES[FINGERPRINTER]
+    index = FingerprintIndex.open(catalogue, FINGERPRINTER, expand, key_bits=key_bits)
+    assert index.notes == []
+    n_keys = 0
+    for recording in recordings:
+        keys, frames = expand(catalogue.landmarks(recording, FINGERPRINTER))
+        found = index.lookup(keys)
+        owners, within = index.locate(found.frames)
+        right = (owners == recording) & (within == frames[found.which])
+        assert set(found.which[right].tolist()) == set(range(len(keys)))
+        n_keys += len(keys)
+    assert index.n_postings == n_keys
 
 
 def kill_at_a_random_moment(archive: Path, catalogue: Path, rng: random.Random) -> bool:
@@ -119,7 +148,7 @@ def crash_again_and_again(
     assert_whole(catalogue, expected)
     assert contents(catalogue) == expected
     with Catalogue.open(catalogue) as opened:
-        assert list(consistency.check(opened)) == []
+        assert list(consistency.check(opened, schemes=SCHEMES)) == []
         assert [failure.path for failure in opened.failures()] == ["bad.wav"]
     return n_hit
 

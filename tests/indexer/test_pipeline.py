@@ -7,20 +7,26 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import text
 
+from db import overview
 from db.catalogue import Catalogue
+from db.fingerprint_index import FingerprintIndex
 from db.records import RecordingInfo
 from db.writer import CatalogueWriter
-from indexer.pipeline import Done, Event, Failed, Summary, run
+from indexer.fingerprint import DEFAULT_FINGERPRINTER, load_fingerprinter
+from indexer.pipeline import Done, Event, Failed, Indexing, Summary, run
 from indexer.plan import EmptyFolder, Wanted
 from indexer.sources import SourceError, failed_sources, folder_source, manifest_source
 from tests.indexer.conftest import write_sound
 
 ENCODER = "echoic-mini/1"
+FINGERPRINTER = DEFAULT_FINGERPRINTER
 
 
 @pytest.fixture
@@ -35,6 +41,7 @@ def index(
     on_event: Callable[[Event], None] = lambda event: None,
     stop: threading.Event | None = None,
     manifest: Path | None = None,
+    fingerprints: bool = True,
     **wanted: bool,
 ) -> Summary:
     with CatalogueWriter(catalogue) as writer:
@@ -44,7 +51,7 @@ def index(
         return run(
             writer,
             sources,
-            Wanted((ENCODER,), **wanted),
+            Wanted((ENCODER,), (FINGERPRINTER,) if fingerprints else (), **wanted),
             n_workers=1,
             on_event=on_event,
             stop=stop or threading.Event(),
@@ -53,6 +60,14 @@ def index(
 
 def outcomes(summary: Summary) -> dict[str, int]:
     return {outcome.value: n for outcome, n in summary.outcomes.items()}
+
+
+def features_of(summary: Summary) -> set[str]:
+    """Return what was computed in a run."""
+    return {stage.split()[0] for stage in summary.cpu_s} & {"embed", "describe", "fingerprint"}
+
+
+EVERYTHING = {"embed", "describe", "fingerprint"}
 
 
 def by_path(catalogue: Catalogue) -> dict[str, RecordingInfo]:
@@ -75,6 +90,8 @@ def test_a_folder_is_indexed_with_all_that_is_known_of_its_files(
     assert last.descriptors is not None
     assert last.descriptors["spectral_centroid_hz"] > 0
     assert dict(last.n_segments) == {ENCODER: 1}
+    assert last.n_landmarks[FINGERPRINTER] > 0
+    assert summary.cpu_s["fingerprint"] > 0
     assert catalogue.vectors(last.id, ENCODER).shape[0] == 1
     assert summary.duration_s == pytest.approx(12.5, abs=0.1)
 
@@ -166,10 +183,188 @@ def test_a_new_encoder_or_feature_is_added_without_losing_the_old(
     index(catalogue, archive, describe=False)
     assert by_path(catalogue)["a.wav"].descriptors is None
     vectors = catalogue.vectors(by_path(catalogue)["a.wav"].id, ENCODER)
-    assert outcomes(index(catalogue, archive)) == {"updated": 5}
+    second = index(catalogue, archive)
+    assert outcomes(second) == {"updated": 5}
+    assert features_of(second) == {"describe"}
     found = by_path(catalogue)["a.wav"]
     assert found.descriptors is not None
     np.testing.assert_array_equal(catalogue.vectors(found.id, ENCODER), vectors)
+
+
+def fingerprints(catalogue: Catalogue) -> dict[str, tuple[bytes, bytes, int]]:
+    """Return the landmarks of all files by path."""
+    found = {}
+    for path, recording in by_path(catalogue).items():
+        marks = catalogue.landmarks(recording.id, FINGERPRINTER)
+        found[path] = (marks.frames.tobytes(), marks.frequencies.tobytes(), marks.n_frames)
+    return found
+
+
+def test_fingerprints_are_added_to_an_archive_that_was_indexed_before_and_nothing_else_is_done(
+    catalogue: Catalogue, archive: Path, tmp_path: Path
+) -> None:
+    first = index(catalogue, archive, fingerprints=False)
+    assert features_of(first) == {"embed", "describe"}
+    assert catalogue.schemes() == []
+    before = by_path(catalogue)
+    second = index(catalogue, archive)
+    assert outcomes(second) == {"updated": 5}
+    assert features_of(second) == {"fingerprint"}
+    assert second.duration_s == pytest.approx(12.5, abs=0.1)
+    after = by_path(catalogue)
+    assert {p: replace(r, n_landmarks={}) for p, r in after.items()} == before
+    with Catalogue.open(tmp_path / "at-once", create=True) as other:
+        index(other, archive)
+        assert fingerprints(catalogue) == fingerprints(other)
+    third = index(catalogue, archive)
+    assert (outcomes(third), third.n_unchanged) == ({}, 5)
+
+
+@pytest.mark.parametrize("sr", [8_000, 16_000, 44_100, 48_000])
+def test_fingerprints_reach_to_the_end_of_a_recording(
+    catalogue: Catalogue, tmp_path: Path, sr: int
+) -> None:
+    write_sound(tmp_path / "archive" / "a.wav", length_s=2.0, sr=sr, channels=2)
+    index(catalogue, tmp_path / "archive")
+    landmarks = catalogue.landmarks(1, FINGERPRINTER)
+    assert landmarks.n_frames == round(2.0 / load_fingerprinter(FINGERPRINTER).frame_s) + 1
+    assert landmarks.frames[-1] > 0.95 * landmarks.n_frames
+
+
+def test_a_recording_is_found_by_its_keys_after_a_run(catalogue: Catalogue, archive: Path) -> None:
+    events: list[Event] = []
+    index(catalogue, archive, on_event=events.append)
+    indexed = [event.name for event in events if isinstance(event, Indexing)]
+    assert indexed == [ENCODER, FINGERPRINTER]
+    assert not overview.has_unsaved_fingerprints(catalogue, FINGERPRINTER)
+    fingerprinter = load_fingerprinter(FINGERPRINTER)
+    opened = FingerprintIndex.open(
+        catalogue, FINGERPRINTER, fingerprinter.keys, key_bits=fingerprinter.key_bits
+    )
+    assert opened.is_saved()
+    recording = by_path(catalogue)["e.wav"].id
+    keys, frames = fingerprinter.keys(catalogue.landmarks(recording, FINGERPRINTER))
+    found = opened.lookup(keys)
+    recordings, within = opened.locate(found.frames)
+    right = (recordings == recording) & (within == frames[found.which])
+    assert set(found.which[right].tolist()) == set(range(len(keys)))
+    events.clear()
+    index(catalogue, archive, on_event=events.append)
+    assert not any(isinstance(event, Indexing) for event in events)
+
+
+def test_a_fingerprint_that_is_damaged_is_named_when_the_postings_are_written(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive)
+    with catalogue.transaction() as session:
+        session.execute(text("UPDATE fingerprints SET landmarks = x'00' WHERE recording_id = 2"))
+    (postings,) = catalogue.index_folder.glob("*.postings")
+    postings.unlink()
+    (note,) = index(catalogue, archive).notes
+    assert note.startswith("recording 2 is left out")
+    assert "echoic repair" in note
+    assert not overview.has_unsaved_fingerprints(catalogue, FINGERPRINTER)
+
+
+def test_postings_that_cannot_be_written_are_a_note_and_lose_nothing(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive, fingerprints=False)
+    for path in catalogue.index_folder.iterdir():
+        path.unlink()
+    catalogue.index_folder.rmdir()
+    catalogue.index_folder.write_text("a file where the folder should be")
+    summary = index(catalogue, archive)
+    assert outcomes(summary) == {"updated": 5}
+    assert any("searches go by the database" in note for note in summary.notes)
+    assert len(catalogue.recordings_with_fingerprint(FINGERPRINTER)) == 5
+
+
+def test_a_file_that_changed_since_gets_everything_and_the_others_what_they_lack(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive, fingerprints=False)
+    write_sound(archive / "a.wav", seed=50)
+    assert outcomes(index(catalogue, archive)) == {"replaced": 1, "updated": 4}
+    assert all(
+        recording.n_segments and recording.n_landmarks and recording.descriptors
+        for recording in by_path(catalogue).values()
+    )
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_silent_edit_of_a_file_without_fingerprint_gets_everything(
+    catalogue: Catalogue, archive: Path, verify: bool
+) -> None:
+    index(catalogue, archive, fingerprints=False)
+    path = archive / "a.wav"
+    times = path.stat()
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    summary = index(catalogue, archive, verify=verify)
+    assert outcomes(summary) == {"replaced": 1, "updated": 4}
+    assert features_of(summary) == EVERYTHING
+    found = by_path(catalogue)["a.wav"]
+    assert found.n_segments
+    assert found.n_landmarks
+    assert found.descriptors
+
+
+def test_verifying_what_is_unchanged_computes_nothing(catalogue: Catalogue, archive: Path) -> None:
+    index(catalogue, archive)
+    summary = index(catalogue, archive, verify=True)
+    assert outcomes(summary) == {"updated": 5}
+    assert features_of(summary) == set()
+    assert summary.duration_s == 0
+
+
+def test_a_moved_file_and_a_copy_get_only_what_their_content_lacks(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive, fingerprints=False)
+    ids = {path: recording.id for path, recording in by_path(catalogue).items()}
+    (archive / "a.wav").rename(archive / "deep" / "moved.wav")
+    shutil.copy(archive / "e.wav", archive / "copy-of-e.wav")
+    summary = index(catalogue, archive)
+    assert outcomes(summary) == {"moved": 1, "linked": 1, "updated": 4}
+    assert features_of(summary) == {"fingerprint"}
+    found = by_path(catalogue)
+    assert found["deep/moved.wav"].id == ids["a.wav"]
+    assert found["copy-of-e.wav"].id == ids["e.wav"]
+    assert all(FINGERPRINTER in recording.n_landmarks for recording in found.values())
+
+
+def test_a_content_that_went_while_its_fingerprint_was_made_is_analysed_in_full(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive, fingerprints=False)
+    shutil.copy(archive / "a.wav", archive / "z.wav")
+    write_sound(archive / "a.wav", seed=50)  # comes first: with it goes the content of z.wav
+    summary = index(catalogue, archive)
+    assert outcomes(summary) == {"replaced": 1, "added": 1, "updated": 4}
+    found = by_path(catalogue)["z.wav"]
+    assert found.n_segments
+    assert found.n_landmarks
+    assert found.descriptors
+
+
+def test_a_file_that_cannot_be_read_for_its_fingerprint_keeps_what_it_has(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    index(catalogue, archive, fingerprints=False)
+    before = by_path(catalogue)["a.wav"]
+    aside = (archive / "a.wav").rename(archive.parent / "a.wav")
+    (archive / "a.wav").write_text("overwritten by mistake")
+    assert [failure.path for failure in index(catalogue, archive).failures] == ["a.wav"]
+    kept = by_path(catalogue)["a.wav"]
+    assert (kept.id, kept.n_segments) == (before.id, before.n_segments)
+    aside.replace(archive / "a.wav")
+    summary = index(catalogue, archive)
+    assert (outcomes(summary), features_of(summary)) == ({"updated": 1}, {"fingerprint"})
+    assert catalogue.failures() == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and permissions of POSIX")
@@ -476,8 +671,8 @@ def test_nothing_is_reported_to_the_makers_of_libraries(archive: Path, tmp_path:
     assert [path for path in home.rglob("*") if "microsoft" in str(path).lower()] == []
 
 
-def test_vectors_are_the_same_to_the_bit_on_every_run(tmp_path: Path, archive: Path) -> None:
-    vectors = []
+def test_features_are_the_same_to_the_bit_on_every_run(tmp_path: Path, archive: Path) -> None:
+    vectors, marks = [], []
     for name in ("first", "second"):
         with Catalogue.open(tmp_path / name, create=True) as catalogue:
             index(catalogue, archive)
@@ -485,4 +680,6 @@ def test_vectors_are_the_same_to_the_bit_on_every_run(tmp_path: Path, archive: P
             vectors.append(
                 {p: catalogue.vectors(r.id, ENCODER).tobytes() for p, r in found.items()}
             )
+            marks.append(fingerprints(catalogue))
     assert vectors[0] == vectors[1]
+    assert marks[0] == marks[1]

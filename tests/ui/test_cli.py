@@ -5,6 +5,7 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -142,7 +143,11 @@ def test_json_lines_tell_of_every_step(sounds: Path, catalogue: Path) -> None:
         for line in echoic("index", sounds, "--json", catalogue=catalogue).splitlines()
     ]
     kinds = [line["event"] for line in lines]
-    assert kinds == ["planned", "done", "done", "done", "indexing", "finished"]
+    assert kinds == ["planned", "done", "done", "done", "indexing", "indexing", "finished"]
+    assert [line["index"] for line in lines if "index" in line] == [
+        "echoic-mini/1",
+        "echoic-landmarks/1",
+    ]
     assert lines[-1]["outcomes"] == {"added": 3}
     assert lines[-1]["audio_s"] == pytest.approx(3.0)
 
@@ -157,6 +162,7 @@ def test_status_show_relocate_and_forget(sounds: Path, catalogue: Path, tmp_path
     assert "16,000 Hz" in shown
     assert "sha256:" in shown
     assert "spectral_centroid_hz" in shown
+    assert "landmarks by echoic-landmarks/1" in shown
     moved = tmp_path / "moved"
     sounds.rename(moved)
     assert "is not there" in echoic("check", catalogue=catalogue, code=1)
@@ -172,11 +178,51 @@ def test_status_show_relocate_and_forget(sounds: Path, catalogue: Path, tmp_path
     assert "0 recordings" in echoic("status", catalogue=catalogue)
 
 
+def test_fingerprints_can_be_left_out_added_later_and_forgotten(
+    sounds: Path, catalogue: Path
+) -> None:
+    echoic("index", sounds, "--no-fingerprints", catalogue=catalogue)
+    assert "No fingerprints yet" in echoic("status", catalogue=catalogue)
+    assert "landmarks" not in echoic("show", "1", catalogue=catalogue)
+    assert "3 updated" in echoic("index", sounds, catalogue=catalogue)
+    said = echoic("status", catalogue=catalogue)
+    assert said.count("up to date") == 2
+    (state,) = json.loads(echoic("status", "--json", catalogue=catalogue))["fingerprints"]
+    assert (state["scheme"]["name"], state["n_recordings"]) == ("echoic-landmarks/1", 3)
+    assert state["n_landmarks"] > 0
+    assert state["up_to_date"]
+    (shown,) = json.loads(echoic("show", "1", "--json", catalogue=catalogue))
+    assert shown["n_landmarks"]["echoic-landmarks/1"] > 0
+    write_sound(sounds / "late.wav", seed=9)
+    echoic("index", sounds, "--no-fingerprints", catalogue=catalogue)
+    assert "1 recording has no fingerprint yet" in echoic("status", catalogue=catalogue)
+    forget = ("forget", "--fingerprinter", "echoic-landmarks/1", "--yes")
+    assert "Forgot all fingerprints" in echoic(*forget, catalogue=catalogue)
+    assert "No fingerprints yet" in echoic("status", catalogue=catalogue)
+    assert "no fingerprints by" in echoic(*forget, catalogue=catalogue, code=2)
+    assert "All is well" in echoic("check", catalogue=catalogue)
+
+
+def test_damaged_fingerprints_are_found_dropped_and_made_again(
+    sounds: Path, catalogue: Path
+) -> None:
+    echoic("index", sounds, catalogue=catalogue)
+    with sqlite3.connect(catalogue / "catalogue.sqlite") as connection:
+        connection.execute("UPDATE fingerprints SET landmarks = x'00' WHERE recording_id = 2")
+    said = echoic("check", catalogue=catalogue, code=1)
+    assert "fingerprints: recording 2: the fingerprint does not match its checksum" in said
+    assert "echoic repair" in said
+    assert "fingerprint of recording 2" in echoic("repair", catalogue=catalogue)
+    assert "All is well" in echoic("check", catalogue=catalogue)
+    assert "1 updated, 2 unchanged" in echoic("index", sounds, catalogue=catalogue)
+    assert "of 3 recordings, fingerprints" in echoic("status", catalogue=catalogue)
+
+
 def test_check_finds_and_repair_mends(sounds: Path, catalogue: Path) -> None:
     echoic("index", sounds, catalogue=catalogue)
-    (index_file,) = (catalogue / "index").iterdir()
-    index_file.write_bytes(b"garbage")
-    assert "index:" in echoic("check", catalogue=catalogue, code=1)
+    for index_file in (catalogue / "index").iterdir():
+        index_file.write_bytes(b"garbage")
+    assert echoic("check", catalogue=catalogue, code=1).count("index:") == 2
     ran = subprocess.run(
         [sys.executable, "-m", "ui", "search", "tone", "--catalogue", str(catalogue)],
         capture_output=True,

@@ -11,6 +11,7 @@ from ui.commands.common import (
     catalogue_option,
     count_text,
     duration_text,
+    fingerprint_schemes,
     json_option,
     open_catalogue,
     print_json,
@@ -20,7 +21,7 @@ from ui.commands.common import (
 
 if TYPE_CHECKING:
     from db.catalogue import Catalogue
-    from db.records import RecordingInfo
+    from db.records import RecordingInfo, Status
 
 
 @click.command()
@@ -49,6 +50,10 @@ def status(as_json: bool, location: str | None) -> None:
             f"  {part.collection.name}: {count_text(part.n_files, 'file')}, "
             f"{duration_text(part.duration_s)}{missing}{failed}  ({part.collection.root}){gone}"
         )
+    _print_indexes(found)
+
+
+def _print_indexes(found: "Status") -> None:
     for index in found.indexes:
         state = "up to date" if index.up_to_date else "lags behind: `echoic repair`"
         click.echo(
@@ -56,6 +61,20 @@ def status(as_json: bool, location: str | None) -> None:
             f"{count_text(index.n_recordings, 'recording')}, vectors "
             f"{size_text(index.vectors_bytes)}, index {size_text(index.file_bytes)} ({state})"
         )
+    for part in found.fingerprints:
+        state = "up to date" if part.up_to_date else "lags behind: `echoic repair`"
+        click.echo(
+            f"  {part.scheme.name}: {count_text(part.n_landmarks, 'landmark')} of "
+            f"{count_text(part.n_recordings, 'recording')}, fingerprints "
+            f"{size_text(part.landmarks_bytes)}, index {size_text(part.files_bytes)} in "
+            f"{count_text(part.n_files, 'file')} ({state})"
+        )
+        n_missing = found.n_recordings - part.n_recordings
+        if n_missing:
+            without = count_text(n_missing, "recording has", "recordings have")
+            click.echo(f"    {without} no fingerprint yet: `echoic index FOLDER` again makes it")
+    if found.n_recordings and not found.fingerprints:
+        click.echo("  No fingerprints yet: `echoic index FOLDER` again makes them")
 
 
 @click.command()
@@ -108,6 +127,7 @@ def relocate(collection: str, new_root: Path, location: str | None) -> None:
 @click.argument("target", required=False)
 @click.option("--collection", metavar="NAME", help="Forget a whole collection.")
 @click.option("--encoder", metavar="NAME", help="Forget all vectors of an encoder.")
+@click.option("--fingerprinter", metavar="NAME", help="Forget all fingerprints of a fingerprinter.")
 @click.option("--missing", is_flag=True, help="Forget all files that have been marked missing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @catalogue_option
@@ -115,6 +135,7 @@ def forget(
     target: str | None,
     collection: str | None,
     encoder: str | None,
+    fingerprinter: str | None,
     missing: bool,
     yes: bool,
     location: str | None,
@@ -122,18 +143,18 @@ def forget(
     """Remove something from the catalogue: TARGET (a recording's number or path), or what an
     option names. No file of the archive is touched.
     """
+    from db.consistency import save_postings
     from db.segment_index import save_indexes
     from db.writer import CatalogueWriter
 
-    chosen = [target is not None, collection is not None, encoder is not None, missing]
-    if sum(chosen) != 1:
-        raise click.UsageError("name one thing: a recording, --collection, --encoder or --missing")
+    named = [name is not None for name in (target, collection, encoder, fingerprinter)]
+    if sum(named) + missing != 1:
+        raise click.UsageError(
+            "name one thing: a recording, --collection, --encoder, --fingerprinter or --missing"
+        )
     with open_catalogue(location) as catalogue:
-        if encoder is not None:
-            _confirm(f"all vectors by {encoder}", yes)
-            with CatalogueWriter(catalogue) as writer:
-                writer.forget_encoder(encoder)
-            click.echo(f"Forgot all vectors by {encoder}.")
+        if encoder is not None or fingerprinter is not None:
+            _forget_features(catalogue, encoder, fingerprinter, yes=yes)
             return
         if collection is not None:
             found = catalogue.collection(collection)
@@ -150,11 +171,27 @@ def forget(
                 else writer.forget_collection(found.id)
             )
             save_indexes(writer)
+            save_postings(writer, fingerprint_schemes())
     click.echo(
         f"Forgot {count_text(n_files, 'file')}, and {count_text(gone, 'recording')} that lay "
         "nowhere else. The files themselves were not touched; indexing their folder would add "
         "them again."
     )
+
+
+def _forget_features(
+    catalogue: "Catalogue", encoder: str | None, fingerprinter: str | None, *, yes: bool
+) -> None:
+    from db.writer import CatalogueWriter
+
+    what = f"all vectors by {encoder}" if encoder else f"all fingerprints by {fingerprinter}"
+    _confirm(what, yes)
+    with CatalogueWriter(catalogue) as writer:
+        if encoder is not None:
+            writer.forget_encoder(encoder)
+        if fingerprinter is not None:
+            writer.forget_scheme(fingerprinter)
+    click.echo(f"Forgot {what}.")
 
 
 def _confirm(what: str, yes: bool) -> None:
@@ -214,6 +251,8 @@ def _print_recording(info: "RecordingInfo") -> None:
         _print_pairs(info.descriptors, indent=2)
     for encoder, n_segments in info.n_segments.items():
         click.echo(f"  {count_text(n_segments, 'segment')} by {encoder}")
+    for scheme, n_landmarks in info.n_landmarks.items():
+        click.echo(f"  {count_text(n_landmarks, 'landmark')} by {scheme}")
 
 
 def _print_pairs(values: Any, *, indent: int) -> None:

@@ -1,7 +1,7 @@
 """Options and words that several commands share."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from db.catalogue import Catalogue
+    from db.consistency import Schemes
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -48,9 +49,25 @@ def open_catalogue(location: str | None, *, create: bool = False) -> "Catalogue"
     return Catalogue.open(catalogue_location(location), create=create)
 
 
+def fingerprint_schemes() -> "Schemes":
+    """Return how each fingerprinter of this Echoic makes keys, by its id."""
+    from indexer.fingerprint import FINGERPRINTERS, load_fingerprinter
+
+    loaded = [load_fingerprinter(name) for name in FINGERPRINTERS]
+    return {
+        fingerprinter.id: (fingerprinter.keys, fingerprinter.key_bits) for fingerprinter in loaded
+    }
+
+
 def print_json(value: Any) -> None:
     """Print a value as one JSON document."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what a user should know beside the answer, on standard error."""
+    for note in notes:
+        click.echo(f"Note: {note}.", err=True)
 
 
 def duration_text(seconds: float) -> str:
@@ -66,6 +83,17 @@ def clock_text(seconds: float) -> str:
     hours, rest = divmod(whole, 3600)
     minutes, rest = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def span_text(onset_s: float, offset_s: float) -> str:
+    """Say a stretch of a recording: ``"0:35-1:05"``."""
+    return f"{clock_text(onset_s)}-{clock_text(offset_s + 0.5)}"
+
+
+def exact_span_text(onset_s: float, offset_s: float) -> str:
+    """Say a stretch that is known to a tenth of a second: ``"0:35.2-1:05.0"``."""
+    tenths = (round(10 * onset_s), round(10 * offset_s))
+    return "-".join(f"{clock_text(n // 10)}.{n % 10}" for n in tenths)
 
 
 def size_text(n_bytes: float) -> str:

@@ -35,7 +35,7 @@ def failures(
     if retry and found:
         from indexer.sources import failed_sources
 
-        wanted = wanted_features(encoders, no_descriptors=False, retry=True)
+        wanted = wanted_features(encoders, retry=True)
         code = run_index(
             location,
             lambda writer: failed_sources(writer.catalogue),

@@ -7,6 +7,7 @@ import click
 from ui.commands.common import (
     catalogue_option,
     count_text,
+    fingerprint_schemes,
     json_option,
     open_catalogue,
     print_json,
@@ -22,14 +23,16 @@ PROBLEMS_FOUND = 1
 @catalogue_option
 @click.pass_context
 def check(ctx: click.Context, contents: bool, as_json: bool, location: str | None) -> None:
-    """Look for contradictions between database, vectors, index files and the files on disk.
+    """Look for contradictions between database, vectors, fingerprints, index files and the files
+    on disk.
 
     Changes nothing. Exits with 1 if anything is wrong.
     """
     from db import consistency
 
     with open_catalogue(location) as catalogue:
-        problems = list(consistency.check(catalogue, contents=contents))
+        found = consistency.check(catalogue, schemes=fingerprint_schemes(), contents=contents)
+        problems = list(found)
     if as_json:
         print_json([asdict(problem) for problem in problems])
     else:
@@ -50,7 +53,7 @@ def repair(location: str | None) -> None:
     from db.writer import CatalogueWriter
 
     with open_catalogue(location) as catalogue, CatalogueWriter(catalogue) as writer:
-        done = consistency.repair(writer)
+        done = consistency.repair(writer, schemes=fingerprint_schemes())
     for action in done:
         click.echo(action[0].upper() + action[1:] + ".")
     if not done:

@@ -53,6 +53,7 @@ def analysis_options(command: Command) -> Command:
     for option in (
         worker_option,
         click.option("--no-descriptors", is_flag=True, help="Leave loudness, tempo, key... out."),
+        click.option("--no-fingerprints", is_flag=True, help="Leave fingerprints out."),
         click.option(
             "--encoder",
             "encoders",
@@ -94,6 +95,7 @@ def index(
     collection: str | None,
     encoders: tuple[str, ...],
     no_descriptors: bool,
+    no_fingerprints: bool,
     n_workers: int,
     verify: bool,
     retry: bool,
@@ -118,7 +120,13 @@ def index(
         raise click.UsageError("name a folder or file to index, or a --manifest")
     if folders and manifest is not None:
         raise click.UsageError("give folders or a --manifest, not both")
-    wanted = wanted_features(encoders, no_descriptors, verify=verify, retry=retry)
+    wanted = wanted_features(
+        encoders,
+        descriptors=not no_descriptors,
+        fingerprints=not no_fingerprints,
+        verify=verify,
+        retry=retry,
+    )
 
     def sources(writer: "CatalogueWriter") -> "list[Source]":
         from indexer.sources import folder_source, manifest_source
@@ -142,6 +150,7 @@ def watch(
     collection: str | None,
     encoders: tuple[str, ...],
     no_descriptors: bool,
+    no_fingerprints: bool,
     n_workers: int,
     as_json: bool,
     location: str | None,
@@ -156,7 +165,9 @@ def watch(
     from db.location import catalogue_location
     from indexer.errors import IndexingError
 
-    wanted = wanted_features(encoders, no_descriptors)
+    wanted = wanted_features(
+        encoders, descriptors=not no_descriptors, fingerprints=not no_fingerprints
+    )
     catalogue = absolute(catalogue_location(location))
 
     def sources(writer: "CatalogueWriter") -> "list[Source]":
@@ -196,14 +207,25 @@ def watch(
 
 
 def wanted_features(
-    encoders: tuple[str, ...], no_descriptors: bool, *, verify: bool = False, retry: bool = False
+    encoders: tuple[str, ...],
+    *,
+    descriptors: bool = True,
+    fingerprints: bool = True,
+    verify: bool = False,
+    retry: bool = False,
 ) -> "Wanted":
     """Return what a run is to compute, as its options say."""
     from indexer.encoders import DEFAULT_ENCODER, encoder_id
+    from indexer.fingerprint import DEFAULT_FINGERPRINTER
     from indexer.plan import Wanted
 
-    names = tuple(dict.fromkeys(encoder_id(name) for name in encoders or (DEFAULT_ENCODER,)))
-    return Wanted(names, describe=not no_descriptors, verify=verify, retry=retry)
+    return Wanted(
+        tuple(dict.fromkeys(encoder_id(name) for name in encoders or (DEFAULT_ENCODER,))),
+        (DEFAULT_FINGERPRINTER,) if fingerprints else (),
+        describe=descriptors,
+        verify=verify,
+        retry=retry,
+    )
 
 
 def run_index(

@@ -9,13 +9,14 @@ import click
 from ui.commands.common import (
     Command,
     catalogue_option,
-    clock_text,
     duration_text,
     encoder_option,
     json_option,
     open_catalogue,
     print_json,
+    print_notes,
     printable,
+    span_text,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +61,22 @@ class TimeInRecording(click.ParamType[float]):
         return sum(part * 60.0**power for power, part in enumerate(reversed(parts)))
 
 
+def part_options(command: Command) -> Command:
+    """Add the options that choose a part of the file that is asked about."""
+    for option in (
+        click.option("--to", "to_s", type=TimeInRecording(), metavar="TIME", help="End of it."),
+        click.option(
+            "--from",
+            "from_s",
+            type=TimeInRecording(),
+            metavar="TIME",
+            help="Start of the part that is meant: seconds, or m:ss.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.argument("words", nargs=-1, required=True)
 @click.option(
@@ -99,16 +116,13 @@ def search(
         else:
             engine = SearchEngine(catalogue, encoder=encoder)
             hits = engine.by_words(question, k=k)
-            _print_notes(engine.notes)
+            print_notes(engine.notes)
     _print_hits(hits, as_json=as_json, as_csv=as_csv)
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--from", "from_s", type=TimeInRecording(), metavar="TIME", help="Start: seconds, or m:ss."
-)
-@click.option("--to", "to_s", type=TimeInRecording(), metavar="TIME", help="End of the part.")
+@part_options
 @output_options
 @encoder_option
 @catalogue_option
@@ -137,18 +151,13 @@ def similar(
     with open_catalogue(location) as catalogue:
         engine = SearchEngine(catalogue, encoder=encoder)
         hits = engine.by_example(file, from_s=from_s, to_s=to_s, k=k)
-        _print_notes(engine.notes)
+        print_notes(engine.notes)
     _print_hits(hits, as_json=as_json, as_csv=as_csv)
 
 
 def _refuse_two_formats(as_json: bool, as_csv: bool) -> None:
     if as_json and as_csv:
         raise click.UsageError("choose --json or --csv, not both")
-
-
-def _print_notes(notes: list[str]) -> None:
-    for note in notes:
-        click.echo(f"Note: {note}.", err=True)
 
 
 def _print_hits(hits: "list[Hit]", *, as_json: bool, as_csv: bool) -> None:
@@ -169,7 +178,7 @@ def _print_table(values: list[dict[str, Any]]) -> None:
         if hit["onset_s"] is None:
             when = duration_text(hit["duration_s"])
         else:
-            when = f"{clock_text(hit['onset_s'])}-{clock_text(hit['offset_s'] + 0.5)}"
+            when = span_text(hit["onset_s"], hit["offset_s"])
         more = f"  (+{len(hit['passages']) - 1} more)" if len(hit["passages"]) > 1 else ""
         gone = "  [missing]" if hit["missing"] else ""
         path = printable(hit["path"])

@@ -1,0 +1,179 @@
+"""How the features of a recording become rows: its vectors and its fingerprints."""
+
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from db import landmarks as blobs
+from db.errors import CatalogueError, EncoderMismatch
+from db.landmarks import Landmarks
+from db.records import EncoderInfo, SchemeInfo
+from db.rows import encoder_info, scheme_info, vectors_from_blob
+from db.schema import EmbeddingRow, EncoderRow, FingerprintRow, FingerprintSchemeRow
+
+NORM_TOLERANCE = 0.01  # float16 keeps three digits
+
+GUARD_FRAMES = 256
+"""So many frame numbers between two recordings belong to none, so that a match whose offset is a
+little uncertain never reaches into the next."""
+
+
+def unit_length(vectors: NDArray[np.float16]) -> bool:
+    """Tell whether all vectors (n, dim) are of unit length, as far as float16 can say."""
+    norms = np.linalg.norm(vectors.astype(np.float32), axis=1)
+    return bool(np.all(np.abs(norms - 1.0) < NORM_TOLERANCE))
+
+
+def vector_fault(blob: bytes, n_segments: int, dim: int, checksum: int) -> str | None:
+    """Say what is wrong with a BLOB of vectors; None if it is what was stored."""
+    if len(blob) != n_segments * dim * 2:
+        return f"{len(blob)} bytes where {n_segments} vectors of {dim} should be"
+    if zlib.crc32(blob) != checksum:
+        return "the vectors do not match their checksum"
+    if not unit_length(vectors_from_blob(blob, dim)):
+        return "the vectors are not of unit length"
+    return None
+
+
+def store_vectors(
+    session: Session, recording_id: int, encoder: EncoderInfo, vectors: NDArray[np.float16]
+) -> None:
+    """Store the vectors (n_segments, dim) of a recording, unless it has some by this encoder.
+
+    Raises
+    ------
+    CatalogueError
+        If they are not of unit length, or none, or not of the encoder's dimension.
+    EncoderMismatch
+        If the catalogue knows the encoder with another geometry.
+    """
+    if vectors.ndim != 2 or vectors.shape[0] == 0 or vectors.shape[1] != encoder.dim:
+        raise CatalogueError(
+            f"vectors of {encoder.name} must have the shape (n, {encoder.dim}) with n > 0, "
+            f"not {vectors.shape}"
+        )
+    if not unit_length(vectors):
+        raise CatalogueError(f"vectors of {encoder.name} must be finite and of unit length")
+    row = _encoder_row(session, encoder)
+    if session.get(EmbeddingRow, (recording_id, row.id)) is not None:
+        return
+    blob = np.ascontiguousarray(vectors, dtype="<f2").tobytes()
+    session.add(
+        EmbeddingRow(
+            recording_id=recording_id,
+            encoder_id=row.id,
+            first_segment=row.next_segment,
+            n_segments=len(vectors),
+            checksum=zlib.crc32(blob),
+            vectors=blob,
+        )
+    )
+    row.next_segment += len(vectors)
+    session.flush()
+
+
+def _encoder_row(session: Session, encoder: EncoderInfo) -> EncoderRow:
+    row = session.scalar(select(EncoderRow).where(EncoderRow.name == encoder.name))
+    if row is None:
+        row = EncoderRow(
+            name=encoder.name,
+            dim=encoder.dim,
+            sample_rate=encoder.sample_rate,
+            window_s=encoder.window_s,
+            hop_s=encoder.hop_s,
+            next_segment=0,
+            n_removals=0,
+        )
+        session.add(row)
+        session.flush()
+    elif encoder_info(row) != encoder:
+        raise EncoderMismatch(
+            f"the catalogue knows {encoder_info(row)}, but was given vectors of {encoder}: "
+            "an encoder that changes its geometry needs a new id"
+        )
+    return row
+
+
+def store_fingerprint(
+    session: Session, recording_id: int, scheme: SchemeInfo, landmarks: Landmarks
+) -> None:
+    """Store the landmarks of a recording, unless it has some by this scheme.
+
+    Raises
+    ------
+    CatalogueError
+        If they are not as `db.landmarks.Landmarks` says, or the catalogue knows the scheme with
+        frames of another length.
+    """
+    fault = _landmarks_fault(landmarks)
+    if fault is not None:
+        raise CatalogueError(f"landmarks of {scheme.name} cannot be stored: {fault}")
+    row = _scheme_row(session, scheme)
+    if session.get(FingerprintRow, (recording_id, row.id)) is not None:
+        return
+    blob = blobs.pack(landmarks)
+    session.add(
+        FingerprintRow(
+            recording_id=recording_id,
+            scheme_id=row.id,
+            first_frame=row.next_frame,
+            n_frames=landmarks.n_frames,
+            n_landmarks=len(landmarks),
+            checksum=blobs.checksum(blob),
+            landmarks=blob,
+        )
+    )
+    row.next_frame += landmarks.n_frames + GUARD_FRAMES
+    session.flush()
+
+
+def _landmarks_fault(landmarks: Landmarks) -> str | None:
+    frames, frequencies = landmarks.frames, landmarks.frequencies
+    if frames.dtype != np.int32 or frequencies.dtype != np.uint16:
+        return f"they are {frames.dtype} and {frequencies.dtype}, not int32 and uint16"
+    if frames.ndim != 1 or frames.shape != frequencies.shape:
+        return f"the shapes {frames.shape} and {frequencies.shape} are not one (n,)"
+    steps = np.diff(frames.astype(np.int64) << 16 | frequencies)
+    if landmarks.n_frames < 0:
+        return f"a recording cannot have {landmarks.n_frames} frames"
+    if np.any(steps < 0):
+        return "they are not in order of time, then of frequency"
+    if len(frames) and (frames[0] < 0 or frames[-1] >= landmarks.n_frames):
+        return f"they reach beyond the {landmarks.n_frames} frames of the recording"
+    return None
+
+
+def _scheme_row(session: Session, scheme: SchemeInfo) -> FingerprintSchemeRow:
+    query = select(FingerprintSchemeRow).where(FingerprintSchemeRow.name == scheme.name)
+    row = session.scalar(query)
+    if row is None:
+        row = FingerprintSchemeRow(
+            name=scheme.name, frame_s=scheme.frame_s, next_frame=0, n_removals=0
+        )
+        session.add(row)
+        session.flush()
+    elif scheme_info(row) != scheme:
+        raise CatalogueError(
+            f"the catalogue knows {scheme_info(row)}, but was given landmarks of {scheme}: "
+            "a fingerprinter that changes its frames needs a new id"
+        )
+    return row
+
+
+def note_removal(session: Session, recording_id: int) -> None:
+    """Let all indexes know that the features of a recording are about to go."""
+    encoders = select(EmbeddingRow.encoder_id).where(EmbeddingRow.recording_id == recording_id)
+    session.execute(
+        update(EncoderRow)
+        .where(EncoderRow.id.in_(list(session.scalars(encoders))))
+        .values(n_removals=EncoderRow.n_removals + 1)
+    )
+    schemes = select(FingerprintRow.scheme_id).where(FingerprintRow.recording_id == recording_id)
+    session.execute(
+        update(FingerprintSchemeRow)
+        .where(FingerprintSchemeRow.id.in_(list(session.scalars(schemes))))
+        .values(n_removals=FingerprintSchemeRow.n_removals + 1)
+    )

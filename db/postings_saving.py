@@ -1,0 +1,148 @@
+"""How postings files come to agree with SQL, and go when they are no longer needed."""
+
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import delete, select
+
+from db.catalogue import Catalogue
+from db.errors import PostingsError
+from db.index_folder import slug
+from db.postings_file import SUFFIX, PostingsFile, open_postings_file, verify_postings_file
+from db.postings_merge import LiveRun, groups_to_merge, merge_to_file
+from db.schema import PostingsFileRow
+from db.stored_fingerprints import SchemeState, StoredFingerprints, View, in_order
+from db.storing import now
+from db.writer import CatalogueWriter
+
+_GENERATION: Final = re.compile(rf"\.(\d+){re.escape(SUFFIX)}(?:\.tmp)?$")
+
+
+def save_runs(stored: StoredFingerprints, writer: CatalogueWriter) -> View:
+    """Write what no file holds, merge small files, put that in force, remove the others.
+
+    A crash at any point leaves the old files in force, or the new ones.
+
+    Returns
+    -------
+    View
+        What is in force now.
+
+    Raises
+    ------
+    PostingsError
+        If a file cannot be written. Then nothing has changed.
+    """
+    view = stored.load()
+    saving = _Saving(stored, view)
+    try:
+        runs = saving.write()
+    except BaseException:
+        saving.undo()
+        raise
+    state = saving.put_in_force(writer, runs)
+    for path in stale_postings(writer.catalogue):
+        # Where a reader keeps a file from being removed (Windows), a later run removes it.
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    return View(state, view.ranges, runs)
+
+
+def stale_postings(catalogue: Catalogue) -> list[Path]:
+    """Return the postings files that are not in force: merged, half-written, of no scheme."""
+    with catalogue.session() as session:
+        in_force = frozenset(session.scalars(select(PostingsFileRow.name)))
+    folder = catalogue.index_folder
+    if not folder.is_dir():
+        return []
+    ours = (path for end in ("", ".tmp") for path in folder.glob(f"*{SUFFIX}{end}"))
+    return sorted(path for path in ours if path.is_file() and path.name not in in_force)
+
+
+class _Saving:
+    """The files that one call of `save_runs` writes."""
+
+    def __init__(self, stored: StoredFingerprints, view: View) -> None:
+        self._stored = stored
+        self._view = view
+        self._folder = stored.catalogue.index_folder
+        self._written: dict[str, PostingsFile] = {}
+        self._generation = 0
+
+    def write(self) -> tuple[LiveRun, ...]:
+        """Write all files that are needed; return the runs of those that shall be in force."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._generation = max(
+                (_generation(path.name) for path in self._folder.iterdir()), default=0
+            )
+        except OSError as error:
+            raise PostingsError(f"cannot make {self._folder}: {error.strerror}") from error
+        runs = list(self._view.runs)
+        while True:
+            for part in self._stored.build(self._view.ranges, runs):
+                runs.append(self._merge([part]))
+            groups = groups_to_merge(in_order(runs))
+            due = [run for group in groups if _is_due(group) for run in group]
+            faulty = [run for run in due if not self._is_whole(run)]
+            if not faulty:
+                return tuple(self._merge(group) if _is_due(group) else group[0] for group in groups)
+            runs = [run for run in runs if run not in faulty]
+
+    def undo(self) -> None:
+        """Remove the files that were written."""
+        for file in self._written.values():
+            with suppress(OSError):
+                file.path.unlink(missing_ok=True)
+
+    def put_in_force(self, writer: CatalogueWriter, runs: tuple[LiveRun, ...]) -> SchemeState:
+        """Let these files be the ones that readers open."""
+        state = self._view.state
+        files = frozenset((run.name, run.checksum) for run in runs)
+        new = [self._written[run.name] for run in runs if run.name in self._written]
+        if files != state.files:
+            gone = [name for name, _ in state.files - files]
+            with writer.catalogue.transaction() as session:
+                session.execute(delete(PostingsFileRow).where(PostingsFileRow.name.in_(gone)))
+                session.add_all(self._row(file) for file in new)
+        return SchemeState(state.next_frame, state.n_removals, files)
+
+    def _merge(self, runs: list[LiveRun]) -> LiveRun:
+        self._generation += 1
+        name = f"{slug(self._stored.scheme)}.{self._generation:06d}{SUFFIX}"
+        file = merge_to_file(self._folder / name, runs)
+        self._written[name] = file
+        run = open_postings_file(file.path, checksum=file.checksum)
+        return self._view.ranges.attach(run, name, file.checksum)
+
+    def _is_whole(self, run: LiveRun) -> bool:
+        """Tell whether a file can be merged; damage must not get into one that looks whole."""
+        if run.name not in self._written:
+            try:
+                verify_postings_file(self._folder / run.name, checksum=run.checksum)
+            except PostingsError as error:
+                self._stored.note(f"{error}; made again from the database")
+                return False
+        return True
+
+    def _row(self, file: PostingsFile) -> PostingsFileRow:
+        return PostingsFileRow(
+            name=file.path.name,
+            scheme_id=self._stored.scheme_id,
+            first_frame=file.layout.first_frame,
+            end_frame=file.layout.end_frame,
+            n_postings=file.n_postings,
+            checksum=file.checksum,
+            written_at=now(),
+        )
+
+
+def _is_due(group: list[LiveRun]) -> bool:
+    return len(group) > 1 or group[0].is_worn
+
+
+def _generation(name: str) -> int:
+    match = _GENERATION.search(name)
+    return int(match[1]) if match else 0

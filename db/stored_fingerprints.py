@@ -1,0 +1,247 @@
+"""The fingerprints of one scheme as SQL has them, on their way into runs of postings."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from db.catalogue import Catalogue
+from db.errors import PostingsError, UnknownName
+from db.features import GUARD_FRAMES
+from db.landmarks import Landmarks, fingerprint_fault, unpack
+from db.live_frames import LiveFrames
+from db.postings import PostingsRun
+from db.postings_file import open_postings_file
+from db.postings_merge import PART_POSTINGS, RUN_FRAMES, Expand, LiveRun, RunBuilder
+from db.schema import FingerprintRow, FingerprintSchemeRow, PostingsFileRow
+
+_BLOBS_AT_ONCE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SchemeState:
+    """How far the fingerprints of a scheme have come; another after every commit on them.
+
+    Attributes
+    ----------
+    next_frame, n_removals : int
+    files : frozenset of (name, checksum)
+        The postings files in force.
+    """
+
+    next_frame: int
+    n_removals: int
+    files: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranges:
+    """The frame numbers that recordings own, ascending.
+
+    Attributes
+    ----------
+    recording_ids, firsts, counts : ndarray, shape (n,), int64
+        Recording `i` owns ``firsts[i] ... firsts[i] + counts[i] - 1``.
+    """
+
+    recording_ids: NDArray[np.int64]
+    firsts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+    def attach(self, run: PostingsRun, name: str = "", checksum: str = "") -> LiveRun:
+        """Find out which frames of a run still belong to a recording."""
+        first, end = run.layout.first_frame, run.layout.end_frame
+        inside = slice(*np.searchsorted(self.firsts, (first, end)))
+        firsts = self.firsts[inside]
+        counts = np.minimum(self.counts[inside], end - firsts)
+        n_live = int(counts.sum())
+        is_whole = n_live == run.layout.n_frames
+        live = None if is_whole else LiveFrames(first, end, firsts, counts, gap=GUARD_FRAMES)
+        return LiveRun(run, name, checksum, n_live, live)
+
+    def lacking(self, runs: Sequence[LiveRun]) -> list[NDArray[np.int64]]:
+        """Return the recordings that lie in none of some runs, as rows, by the gap they lie in."""
+        spans = sorted((run.run.layout.first_frame, run.run.layout.end_frame) for run in runs)
+        begins, ends = np.array(spans, dtype=np.int64).reshape(-1, 2).T
+        gaps = np.searchsorted(begins, self.firsts, side="right")
+        lacking = (self.counts > 0) & (self.firsts >= np.insert(ends, 0, 0)[gaps])
+        rows = np.flatnonzero(lacking)
+        return [
+            part for part in np.split(rows, np.flatnonzero(np.diff(gaps[rows])) + 1) if len(part)
+        ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """The fingerprints of a scheme at one moment; never changed, only exchanged for another.
+
+    Attributes
+    ----------
+    runs : tuple of LiveRun
+        In the order of their frames.
+    """
+
+    state: SchemeState
+    ranges: Ranges
+    runs: tuple[LiveRun, ...]
+
+
+class StoredFingerprints:
+    """Makes runs of the postings files in force, and of what SQL has besides.
+
+    Attributes
+    ----------
+    notes : list of str
+        What was wrong with files and BLOBs, in words.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, scheme_id: int, scheme: str, expand: Expand, key_bits: int
+    ) -> None:
+        self.catalogue = catalogue
+        self.scheme_id = scheme_id
+        self.scheme = scheme
+        self.notes: list[str] = []
+        self._expand = expand
+        self._key_bits = key_bits
+        self._opened: dict[tuple[str, str], PostingsRun] = {}
+
+    def is_current(self, state: SchemeState) -> bool:
+        """Tell whether nothing has been committed since.
+
+        Raises
+        ------
+        UnknownName
+            If the fingerprints by this scheme have been removed.
+        """
+        with self.catalogue.session() as session:
+            return self._load_state(session) == state
+
+    def load(self) -> View:
+        """Open the postings files in force; those of which nothing is left are passed over.
+
+        Raises
+        ------
+        UnknownName
+            If the fingerprints by this scheme have been removed.
+        """
+        for last_try in (False, True):
+            with self.catalogue.session() as session:
+                state = self._load_state(session)
+                ranges = self._load_ranges(session)
+            opened, faults = self._open(state.files)
+            # The first time, a writer may have put other files in force meanwhile.
+            if not faults or last_try:
+                break
+        for fault in faults:
+            self.note(f"{fault}; searching without it, from the database")
+        self._opened = opened
+        runs = (ranges.attach(run, *key) for key, run in opened.items())
+        return View(state, ranges, in_order(run for run in runs if run.n_live))
+
+    def build(self, ranges: Ranges, runs: Sequence[LiveRun]) -> Iterator[LiveRun]:
+        """Make runs, in memory, of the recordings that lie in none of some runs.
+
+        None of them is much larger than `PART_POSTINGS`.
+        """
+        with self.catalogue.session() as session:
+            for rows in ranges.lacking(runs):
+                for run in self._build(session, ranges.recording_ids[rows]):
+                    yield ranges.attach(run)
+
+    def note(self, note: str) -> None:
+        """Keep a note, once."""
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def _load_state(self, session: Session) -> SchemeState:
+        row = session.get(FingerprintSchemeRow, self.scheme_id)
+        if row is None:
+            raise UnknownName(f"the fingerprints by {self.scheme} have been removed")
+        query = select(PostingsFileRow.name, PostingsFileRow.checksum).where(
+            PostingsFileRow.scheme_id == self.scheme_id
+        )
+        files = frozenset((name, checksum) for name, checksum in session.execute(query))
+        return SchemeState(row.next_frame, row.n_removals, files)
+
+    def _load_ranges(self, session: Session) -> Ranges:
+        query = (
+            select(FingerprintRow.recording_id, FingerprintRow.first_frame, FingerprintRow.n_frames)
+            .where(FingerprintRow.scheme_id == self.scheme_id)
+            .order_by(FingerprintRow.first_frame)
+        )
+        rows = np.array(session.execute(query).all(), dtype=np.int64).reshape(-1, 3)
+        return Ranges(*rows.T.copy())
+
+    def _open(
+        self, files: frozenset[tuple[str, str]]
+    ) -> tuple[dict[tuple[str, str], PostingsRun], list[PostingsError]]:
+        opened, faults = {}, []
+        for name, checksum in sorted(files):
+            run = self._opened.get((name, checksum))
+            try:
+                run = run or open_postings_file(
+                    self.catalogue.index_folder / name, checksum=checksum
+                )
+                if run.layout.key_bits != self._key_bits:
+                    raise PostingsError(
+                        f"the postings file {name} has keys of {run.layout.key_bits} bits where "
+                        f"{self.scheme} has {self._key_bits}: `echoic repair` makes it again"
+                    )
+                opened[name, checksum] = run
+            except PostingsError as error:
+                faults.append(error)
+        return opened, faults
+
+    def _build(self, session: Session, recording_ids: NDArray[np.int64]) -> Iterator[PostingsRun]:
+        builder = RunBuilder(self._expand, self._key_bits)
+        for row in self._fingerprints(session, recording_ids):
+            end_frame = row.first_frame + row.n_frames
+            if builder.n_postings >= PART_POSTINGS or builder.span_with(end_frame) > RUN_FRAMES:
+                yield builder.finish()
+            fault = fingerprint_fault(
+                row.landmarks,
+                n_landmarks=row.n_landmarks,
+                n_frames=row.n_frames,
+                checksum=row.checksum,
+            )
+            landmarks: Landmarks | None = None
+            if fault is None:
+                landmarks = unpack(row.landmarks, row.n_landmarks, row.n_frames)
+            else:
+                self.note(
+                    f"recording {row.recording_id} is left out: {fault}; "
+                    "`echoic repair`, then `echoic index`, make its fingerprint again"
+                )
+            # A run covers the frames of one that is at fault, or it would be read every time.
+            builder.add(row.first_frame, row.n_frames, landmarks)
+        if builder:
+            yield builder.finish()
+
+    def _fingerprints(
+        self, session: Session, recording_ids: NDArray[np.int64]
+    ) -> Iterator[Row[int, int, int, int, int, bytes]]:
+        query = (
+            select(
+                FingerprintRow.recording_id,
+                FingerprintRow.first_frame,
+                FingerprintRow.n_frames,
+                FingerprintRow.n_landmarks,
+                FingerprintRow.checksum,
+                FingerprintRow.landmarks,
+            )
+            .where(FingerprintRow.scheme_id == self.scheme_id)
+            .order_by(FingerprintRow.first_frame)
+        )
+        for start in range(0, len(recording_ids), _BLOBS_AT_ONCE):
+            ids = recording_ids[start : start + _BLOBS_AT_ONCE].tolist()
+            yield from session.execute(query.where(FingerprintRow.recording_id.in_(ids)))
+
+
+def in_order(runs: Iterable[LiveRun]) -> tuple[LiveRun, ...]:
+    """Return runs in the order of their frames."""
+    return tuple(sorted(runs, key=lambda run: run.run.layout.first_frame))

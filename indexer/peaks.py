@@ -1,0 +1,273 @@
+"""Landmarks: the peaks of a spectrogram that stand out from their surroundings.
+
+A peak survives what happens to recordings - noise, rooms, codecs, other levels and tone controls -
+better than any other point of a spectrogram, because it is where the signal is strongest against
+everything else. Heights are taken above the local mean, so that quiet and dull passages have as
+many landmarks as loud and bright ones, and no gain or equaliser changes their order much.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 8000
+WINDOW = 1024  # 128 ms: narrow enough to place a click, long enough to part tones of speech
+HOP = 128
+N_BINS = WINDOW // 2
+STEPS_PER_BIN = 4
+"""Frequencies are told to a quarter of a bin, just below 2 Hz."""
+
+_LOWEST, _HIGHEST = 8, N_BINS - 8  # bins: 62 Hz, where rumble and hum end, to 3938 Hz
+_NEAR_FRAMES, _NEAR_BINS = 3, 7  # a peak is the greatest value so far around it
+_POOL = 8  # frames and bins in a cell of the local mean
+_MEAN_CELLS = 4  # cells on each side of it: half a second and 280 Hz
+_LEAST_HEIGHT = 2.0  # nepers of power above the mean; noise alone has 25 such peaks a second
+_FLOOR = np.float32(1e-12)  # power; the noise of 16 bits, -120 dB for a sine of full scale
+_RANK_FRAMES = 31  # landmarks compete with those of half a second before and after
+_BLOCK = 256  # frames transformed together, always the same ones, so that the bits are the same
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Peaks:
+    """Peaks in order of time, then frequency.
+
+    Attributes
+    ----------
+    frames : ndarray, shape (n,), int32
+    frequencies : ndarray, shape (n,), float32
+        In quarters of a bin, not rounded.
+    heights : ndarray, shape (n,), float32
+        Above the local mean, in nepers of power.
+    """
+
+    frames: NDArray[np.int32]
+    frequencies: NDArray[np.float32]
+    heights: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def take(self, which: NDArray[np.bool_] | slice) -> "Peaks":
+        """Return some of them."""
+        return Peaks(self.frames[which], self.frequencies[which], self.heights[which])
+
+
+def join(parts: list[Peaks]) -> Peaks:
+    """Return the peaks of successive stretches as one."""
+    return Peaks(
+        np.concatenate([part.frames for part in parts] or [np.empty(0, np.int32)]),
+        np.concatenate([part.frequencies for part in parts] or [np.empty(0, np.float32)]),
+        np.concatenate([part.heights for part in parts] or [np.empty(0, np.float32)]),
+    )
+
+
+class PeakStream:
+    """Finds the peaks of a signal that comes in parts, in bounded memory.
+
+    Frames are centred: frame `i` lies around sample ``i * HOP``. They are transformed in blocks
+    that lie where they lie however the samples come, so that the same samples give the same peaks.
+
+    Parameters
+    ----------
+    per_s : int
+        The greatest number of peaks within any second.
+    """
+
+    def __init__(self, per_s: int) -> None:
+        self._per_s = per_s
+        self._samples = np.zeros(WINDOW // 2, dtype=np.float32)
+        self._n_samples = 0
+        self._spectra = _Spectra()
+        self._waiting = join([])
+        self._found: list[Peaks] = []
+        self._done = 0  # all peaks before this frame are chosen
+        self._rows: list[NDArray[np.float32]] | None = None
+
+    def keep_rows(self) -> list[NDArray[np.float32]]:
+        """Return a list that the blocks of the spectrogram will be put into."""
+        self._rows = []
+        return self._rows
+
+    def push(self, samples: NDArray[np.float32]) -> None:
+        """Take the next samples, shape (n,), at `SAMPLE_RATE`."""
+        self._n_samples += len(samples)
+        needed = (_BLOCK - 1) * HOP + WINDOW
+        self._samples = np.concatenate([self._samples, samples])
+        start = 0
+        while len(self._samples) - start >= needed:
+            self._take(_log_power(self._samples[start : start + needed]))
+            start += _BLOCK * HOP
+        self._samples = self._samples[start:].copy()
+
+    def finish(self) -> tuple[Peaks, int]:
+        """Return all peaks, and the number of frames."""
+        n_frames = self._n_samples // HOP + 1
+        needed = (_BLOCK - 1) * HOP + WINDOW
+        while (left := n_frames - self._spectra.n_frames) > 0:
+            padded = np.zeros(needed, dtype=np.float32)
+            part = self._samples[:needed]
+            padded[: len(part)] = part
+            self._samples = self._samples[_BLOCK * HOP :]
+            self._take(_log_power(padded)[:left])
+        self._select(self._spectra.finish(), n_frames + _RANK_FRAMES)
+        return join(self._found), n_frames
+
+    def _take(self, log_power: NDArray[np.float32]) -> None:
+        if self._rows is not None:
+            self._rows.append(log_power)
+        for peaks, until in self._spectra.push(log_power):
+            self._select(peaks, until)
+
+    def _select(self, peaks: Peaks, until: int) -> None:
+        """Take peaks in; all before the frame `until` are there now."""
+        waiting = join([self._waiting, peaks])
+        ranks = _ranks(waiting.frames, waiting.heights)
+        ready = waiting.frames < until - _RANK_FRAMES
+        before = self._done
+        chosen = ready & (waiting.frames >= before) & (ranks < self._per_s)
+        self._found.append(waiting.take(chosen))
+        self._done = max(before, until - _RANK_FRAMES)
+        self._waiting = waiting.take(waiting.frames >= self._done - _RANK_FRAMES)
+
+
+def analyse(samples: NDArray[np.float32], per_s: int) -> tuple[Peaks, NDArray[np.float32]]:
+    """Find the peaks of a short signal, and how far its whole spectrogram rises above its mean.
+
+    Returns
+    -------
+    peaks : Peaks
+        Those that `PeakStream` finds.
+    heights : ndarray, shape (n_frames, N_BINS), float32
+        Log power above the local mean, in nepers.
+    """
+    stream = PeakStream(per_s)
+    rows = stream.keep_rows()
+    stream.push(samples)
+    peaks, _ = stream.finish()
+    log_power = np.concatenate(rows)
+    mean = np.repeat(np.repeat(_local_mean(log_power), _POOL, axis=0), _POOL, axis=1)
+    return peaks, log_power - mean[: len(log_power)]
+
+
+class _Spectra:
+    """Finds all peaks of a spectrogram that comes in blocks; they come one block behind."""
+
+    def __init__(self) -> None:
+        self.n_frames = 0
+        self._first = 0  # frame of the first row kept
+        self._rows = np.empty((0, N_BINS), dtype=np.float32)
+        self._from = 0  # peaks before this frame have been found
+
+    def push(self, log_power: NDArray[np.float32]) -> Iterator[tuple[Peaks, int]]:
+        self.n_frames += len(log_power)
+        self._rows = np.concatenate([self._rows, log_power])
+        until = (self.n_frames - _CONTEXT) // _POOL * _POOL
+        if until > self._from:
+            yield self._find(until), until
+
+    def finish(self) -> Peaks:
+        return self._find(self.n_frames)
+
+    def _find(self, until: int) -> Peaks:
+        rows, first = self._rows, self._first
+        low = max(first, self._from - _NEAR_FRAMES)
+        near = rows[low - first : until - first + _NEAR_FRAMES]
+        at, bins = np.nonzero(near == _greatest_around(near))
+        frames = at + low
+        inside = (frames >= self._from) & (frames < until) & (bins >= _LOWEST) & (bins < _HIGHEST)
+        at, bins, frames = at[inside], bins[inside], frames[inside]
+        heights = near[at, bins] - _local_mean(rows)[(frames - first) // _POOL, bins // _POOL]
+        tall = heights > _LEAST_HEIGHT
+        at, bins, frames = at[tall], bins[tall], frames[tall]
+        frequencies = _quarter_bins(near, at, bins)
+        self._from = until
+        keep_from = max(first, (until - _CONTEXT) // _POOL * _POOL)
+        self._rows, self._first = rows[keep_from - first :].copy(), keep_from
+        return Peaks(frames.astype(np.int32), frequencies, heights[tall])
+
+
+_CONTEXT = (_MEAN_CELLS + 1) * _POOL
+_WINDOW_SHAPE = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
+
+
+def _log_power(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the log power of a block of frames, shape (n_frames, N_BINS), in nepers."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP]
+    spectrum = scipy.fft.rfft(frames * _WINDOW_SHAPE, axis=1)[:, :N_BINS]
+    power: NDArray[np.float32] = spectrum.real**2
+    power += spectrum.imag**2
+    power *= np.float32((4 / WINDOW) ** 2)  # a sine of full scale has power 1
+    power += _FLOOR
+    return np.log(power, out=power)
+
+
+def _greatest_around(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the greatest value within `_NEAR_FRAMES` and `_NEAR_BINS`, in steps that double."""
+    return _running_max(_running_max(rows, _NEAR_BINS, 1), _NEAR_FRAMES, 0)
+
+
+def _running_max(values: NDArray[np.float32], reach: int, axis: int) -> NDArray[np.float32]:
+    """Return the maximum over ``2 * reach + 1`` values along an axis, less at the edges."""
+    length = 2 * reach + 1
+    padding = [(0, 0), (0, 0)]
+    padding[axis] = (reach, reach)
+    wide = np.pad(values, padding, constant_values=-np.inf)
+    covered = 1
+
+    def part(array: NDArray[np.float32], start: int, stop: int | None) -> NDArray[np.float32]:
+        return array[start:stop] if axis == 0 else array[:, start:stop]
+
+    while covered < length:
+        step = min(covered, length - covered)
+        wide = np.maximum(part(wide, 0, -step), part(wide, step, None))
+        covered += step
+    return wide
+
+
+def _local_mean(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean around each cell of `_POOL` frames and bins, as far as there are rows."""
+    starts = np.arange(0, len(rows), _POOL)
+    sums = np.add.reduceat(rows.reshape(len(rows), -1, _POOL).sum(axis=2), starts, axis=0)
+    counts = np.minimum(_POOL, len(rows) - starts)
+    weights = np.broadcast_to(counts[:, np.newaxis] * float(_POOL), sums.shape)
+    mean: NDArray[np.float32] = (_box(sums) / _box(weights)).astype(np.float32)
+    return mean
+
+
+def _box(cells: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the sum over `_MEAN_CELLS` cells on each side, along both axes."""
+    for axis in (0, 1):
+        total = np.cumsum(cells, axis=axis, dtype=np.float64)
+        zero = np.zeros_like(np.take(total, [0], axis=axis))
+        total = np.concatenate([zero, total], axis=axis)
+        n = cells.shape[axis]
+        high = np.minimum(np.arange(n) + _MEAN_CELLS + 1, n)
+        low = np.maximum(np.arange(n) - _MEAN_CELLS, 0)
+        cells = np.take(total, high, axis=axis) - np.take(total, low, axis=axis)
+    return cells.astype(np.float64)
+
+
+def _quarter_bins(
+    rows: NDArray[np.float32], at: NDArray[np.intp], bins: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Return the frequencies of peaks by a parabola through three bins, in quarters of a bin."""
+    left, top, right = rows[at, bins - 1], rows[at, bins], rows[at, bins + 1]
+    curve = left - 2 * top + right
+    shift = np.where(curve < 0, 0.5 * (left - right) / np.minimum(curve, -1e-6), 0.0)
+    exact: NDArray[np.float32] = STEPS_PER_BIN * (bins + np.clip(shift, -0.5, 0.5))
+    return exact.astype(np.float32)
+
+
+def _ranks(frames: NDArray[np.int32], heights: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return how many taller peaks there are within `_RANK_FRAMES` of each."""
+    ranks = np.zeros(len(frames), dtype=np.int32)
+    reach = np.searchsorted(frames, frames + _RANK_FRAMES, side="right") - np.arange(len(frames))
+    for step in range(1, int(reach.max(initial=1))):
+        near = frames[step:] - frames[:-step] <= _RANK_FRAMES
+        later_wins = heights[step:] > heights[:-step]
+        ranks[:-step] += near & later_wins
+        ranks[step:] += near & ~later_wins
+    return ranks
