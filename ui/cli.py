@@ -12,9 +12,11 @@ import click
 from db.errors import EchoicError
 from ui.commands.archive import forget, relocate, show, status
 from ui.commands.demo import demo
+from ui.commands.duplicates import duplicates
 from ui.commands.failures import failures
 from ui.commands.fetch import fetch
 from ui.commands.health import check, repair
+from ui.commands.identify import identify
 from ui.commands.index import INTERRUPTED, index, watch
 from ui.commands.search import search, similar
 
@@ -42,7 +44,7 @@ class EchoicGroup(click.Group):
 )
 @click.version_option(package_name="echoic")
 def cli() -> None:
-    """Search sound archives by words and by example.
+    """Search sound archives by words, by example and by fingerprint.
 
     Index a folder once, then ask for what you want to hear:
 
@@ -50,6 +52,7 @@ def cli() -> None:
       echoic index ~/sounds
       echoic search "rain on a tin roof"
       echoic similar clip.wav --from 12.5 --to 15
+      echoic identify excerpt.mp3
     """
 
 
@@ -57,6 +60,8 @@ for command in (
     index,
     search,
     similar,
+    identify,
+    duplicates,
     status,
     show,
     failures,

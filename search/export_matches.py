@@ -1,0 +1,63 @@
+"""Matches of fingerprints as plain values, and as CSV."""
+
+import csv
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from search.export import recording_values
+from search.fingerprints import Match
+
+MATCH_COLUMNS = (
+    "query",
+    "query_onset_s",
+    "query_offset_s",
+    "onset_s",
+    "offset_s",
+    "path",
+    "speed",
+    "pitch",
+    "score",
+    "p_false",
+    "collection",
+    "title",
+    "duration_s",
+    "recording_id",
+    "content_hash",
+    "licence",
+    "creator",
+    "missing",
+)
+
+
+def match_values(match: Match) -> dict[str, Any]:
+    """Return a match as plain values, for JSON and tables.
+
+    ``onset_s`` and ``offset_s`` are seconds from the start of the recording, ``query_onset_s`` and
+    ``query_offset_s`` from the start of the query's file.
+    """
+    return {
+        "query_onset_s": round(match.query_onset_s, 3),
+        "query_offset_s": round(match.query_offset_s, 3),
+        "onset_s": round(match.onset_s, 3),
+        "offset_s": round(match.offset_s, 3),
+        "speed": round(match.speed, 4),
+        "pitch": round(match.pitch, 4),
+        "score": round(match.score, 2),
+        "p_false": float(f"{match.p_false:.3g}"),
+        **recording_values(match.recording),
+    }
+
+
+class MatchTable:
+    """Writes matches as CSV, one row each, query by query.
+
+    Columns are those of `MATCH_COLUMNS`; UTF-8 is the caller's business.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._table = csv.DictWriter(stream, MATCH_COLUMNS, extrasaction="ignore")
+        self._table.writeheader()
+
+    def add(self, query: str, matches: Iterable[Match]) -> None:
+        """Write the matches of a query; none makes no row."""
+        self._table.writerows({"query": query, **match_values(match)} for match in matches)

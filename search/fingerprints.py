@@ -1,0 +1,270 @@
+"""Which recording is this, and where in it: excerpts and whole programmes."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db.catalogue import Catalogue
+from db.fingerprint_index import FingerprintIndex
+from db.records import RecordingInfo
+from indexer.errors import AudioError
+from indexer.fingerprint import DEFAULT_FINGERPRINTER
+from indexer.landmarks import LandmarkFingerprinter
+from search.errors import QueryError
+from search.identify import Candidate, Matcher, changes_within
+from search.significance import Law
+from search.tracks import Sighting, Track, tracks_of, without_overlaps
+
+MAX_CHANGE = 0.024
+"""How far speed and pitch are searched by default: the tolerance of turntables and tape decks."""
+
+_EXCERPT_S = 15.0
+"""A query up to this long is one excerpt, a longer one is a programme and looked at in parts."""
+
+_PART_S, _HOP_S = 10.0, 5.0
+_LEAST_PART_S = 1.0
+_SURE = (1e-5, 1e-4)
+"""Probabilities of a false match at which the search stops after its first and second effort."""
+
+_WORTH_KEEPING = 0.1
+"""Parts of a programme with at most this probability are kept: neighbours may confirm them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A recording that was found in a query.
+
+    Attributes
+    ----------
+    onset_s, offset_s : float
+        The part of the recording, in seconds.
+    query_onset_s, query_offset_s : float
+        The part of the query that it was found in.
+    speed : float
+        How many times as fast as the recording the query runs.
+    pitch : float
+        How many times as high it sounds.
+    score : float
+    p_false : float
+        Probability that a query which is not in this archive gets such a score.
+    """
+
+    recording: RecordingInfo
+    onset_s: float
+    offset_s: float
+    query_onset_s: float
+    query_offset_s: float
+    speed: float
+    pitch: float
+    score: float
+    p_false: float
+
+
+class FingerprintEngine:
+    """Identifies sounds by the fingerprints of one catalogue.
+
+    Reads only; what other processes commit is found by the next query.
+
+    Parameters
+    ----------
+    max_change : float
+        How far speed and pitch may be off, as a share: 0.1 for a tape that runs up to 10 % too
+        fast or too slow. Beyond the default, changes of tempo alone are tried as well, and a query
+        that matches nothing takes several times as long.
+
+    Raises
+    ------
+    UnknownName
+        If the catalogue holds no fingerprints.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, max_change: float = MAX_CHANGE) -> None:
+        self._catalogue = catalogue
+        self._fingerprinter = LandmarkFingerprinter()
+        self._index = FingerprintIndex.open(
+            catalogue,
+            DEFAULT_FINGERPRINTER,
+            self._fingerprinter.keys,
+            key_bits=self._fingerprinter.key_bits,
+        )
+        kinds = ("speed", "pitch", "tempo") if max_change > MAX_CHANGE else ("speed", "pitch")
+        self._changes = changes_within(max_change, kinds=kinds)
+
+    @property
+    def notes(self) -> list[str]:
+        """What is wrong with the index, in words; the answers are right all the same."""
+        return self._index.notes
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate in Hz of the samples that are taken."""
+        return self._fingerprinter.sample_rate
+
+    @property
+    def archive_s(self) -> float:
+        """Length of everything that is searched, in seconds."""
+        return self._index.n_frames * self._fingerprinter.frame_s
+
+    def identify(
+        self,
+        path: Path,
+        *,
+        from_s: float | None = None,
+        to_s: float | None = None,
+        p_false: float = 1e-3,
+        all_occurrences: bool = False,
+    ) -> list[Match]:
+        """Find which recordings a file, or a part of it, was taken from.
+
+        An excerpt of some seconds gives the one best match, or every place where it occurs. In a
+        longer file it is found what was played when, in order.
+
+        Parameters
+        ----------
+        from_s, to_s : float, optional
+            The part of the file, in seconds.
+        p_false : float
+            The probability of a false match, for the whole query, that is accepted.
+        all_occurrences : bool
+            Every place instead of the best only.
+
+        Returns
+        -------
+        list of Match
+            Empty if nothing is significant. Times in the query count from its file's start.
+
+        Raises
+        ------
+        AudioError
+            If the file cannot be decoded or has no such part.
+        QueryError
+            If `p_false` is not a probability.
+        """
+        parts = self._parts(path, from_s or 0.0, to_s)
+        return self._identify(parts, p_false=p_false, every=all_occurrences)
+
+    def identify_samples(
+        self,
+        samples: NDArray[np.float32],
+        *,
+        p_false: float = 1e-3,
+        all_occurrences: bool = False,
+    ) -> list[Match]:
+        """Find which recording an excerpt of some seconds was taken from; see `identify`.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (n,), float32
+            Mono, at `sample_rate`.
+        """
+        return self._identify([(0.0, samples)], p_false=p_false, every=all_occurrences)
+
+    def _identify(
+        self, parts: Iterable[tuple[float, NDArray[np.float32]]], *, p_false: float, every: bool
+    ) -> list[Match]:
+        if not 0 < p_false < 1:
+            raise QueryError(f"{p_false:g} is not a probability: give a number between 0 and 1")
+        self._index.refresh()
+        sightings, n_parts = [], 0
+        for onset_s, samples in parts:
+            sightings += self._sightings(onset_s, samples, every=every)
+            n_parts += 1
+        tracks = [t for t in tracks_of(sightings, n_parts=n_parts) if t.p_false <= p_false]
+        if not every:
+            tracks = without_overlaps(tracks)
+        if n_parts == 1:
+            tracks.sort(key=lambda track: -track.score)
+        return self._matches(tracks)
+
+    def _parts(
+        self, path: Path, from_s: float, to_s: float | None
+    ) -> Iterator[tuple[float, NDArray[np.float32]]]:
+        """Yield the parts of a query, each with its onset in seconds."""
+        from indexer.audio import mono_blocks  # decoders, which other questions need not load
+
+        sr = self._fingerprinter.sample_rate
+        excerpt, part, hop = (round(s * sr) for s in (_EXCERPT_S, _PART_S, _HOP_S))
+        held, n_given = np.empty(0, dtype=np.float32), 0
+        try:
+            for block in mono_blocks(path, sr, from_s=from_s, to_s=to_s):
+                held = np.concatenate([held, block])
+                while len(held) > excerpt:
+                    yield from_s + n_given / sr, held[:part]
+                    held = held[hop:]
+                    n_given += hop
+        except AudioError as error:
+            raise AudioError(f"{path}: {error}") from error
+        yield from_s + n_given / sr, held
+
+    def _sightings(
+        self, onset_s: float, samples: NDArray[np.float32], *, every: bool
+    ) -> list[Sighting]:
+        """Return what may be heard in one part: the likeliest, or all that is likely."""
+        duration_s = len(samples) / self._fingerprinter.sample_rate
+        if duration_s < _LEAST_PART_S:
+            return []
+        law = Law.of(duration_s=duration_s, archive_s=self.archive_s, n_changes=len(self._changes))
+        matcher = Matcher(
+            self._index,
+            self._fingerprinter,
+            sure=(law.threshold(_SURE[0]), law.threshold(_SURE[1])),
+            changes=self._changes,
+        )
+        sightings: list[Sighting] = []
+        for candidate in matcher.candidates(samples, every=every):
+            p_false = law.p_false(candidate.evidence.score)
+            if p_false > _WORTH_KEEPING:
+                break
+            sighting = self._sighting(candidate, onset_s, p_false)
+            if sighting and not any(
+                sighting.is_same_place(other) or sighting.is_echo_of(other) for other in sightings
+            ):
+                sightings.append(sighting)
+                if not every:
+                    break
+        return sightings
+
+    def _sighting(self, candidate: Candidate, onset_s: float, p_false: float) -> Sighting | None:
+        evidence, frame_s = candidate.evidence, self._fingerprinter.frame_s
+        first, last = evidence.extent()
+        middle = evidence.frame + (first + last) / 2 * candidate.change.speed
+        ids, _ = self._index.locate(np.array([round(middle)], dtype=np.int64))
+        if ids[0] < 0:
+            return None  # it has been removed since
+        start, _ = self._index.span(int(ids[0]))
+        return Sighting(
+            int(ids[0]),
+            (evidence.frame - start) * frame_s,
+            onset_s,
+            onset_s + first * frame_s,
+            onset_s + last * frame_s,
+            candidate.change,
+            evidence.score,
+            p_false,
+        )
+
+    def _matches(self, tracks: list[Track]) -> list[Match]:
+        recordings = self._catalogue.recordings({track.recording_id for track in tracks})
+        return [
+            self._match(track, recordings[track.recording_id])
+            for track in tracks
+            if track.recording_id in recordings
+        ]
+
+    def _match(self, track: Track, recording: RecordingInfo) -> Match:
+        end_s = recording.technical.duration_s
+        onset_s, offset_s = track.in_recording()
+        return Match(
+            recording,
+            min(max(onset_s, 0.0), end_s),
+            min(max(offset_s, 0.0), end_s),
+            track.query_onset_s,
+            track.query_offset_s,
+            track.change.speed,
+            track.change.pitch,
+            track.score,
+            track.p_false,
+        )

@@ -1,0 +1,213 @@
+"""Find where a short stretch of sound lies in the archive, if it does."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db.fingerprint_index import Postings
+from indexer.landmarks import UNCHANGED, Change, LandmarkFingerprinter, QueryPeaks
+from search.verification import Evidence, Verifier
+from search.voting import Place, vote
+
+_POSTINGS_AT_MOST = 500_000
+"""A lookup returns no more; rare keys go first. Bounds the time of a query in a large archive."""
+
+_FEW, _MANY = 6, 32  # places that are weighed: at first, and when those gave nothing
+_EVERY = 256  # places that are weighed when all occurrences are asked for
+_PER_CHANGE = 3  # places that are kept of each change of speed and pitch that is tried
+_STEP = 0.004  # between changes that are tried
+_REFINE = (-0.0024, -0.0016, -0.0008, 0.0008, 0.0016, 0.0024)
+_REFINED = 4  # candidates around which smaller steps are tried
+_COVERED = 0.75  # of the query; where less of it is matched, a slight change may be why
+
+
+class Archive(Protocol):
+    """The part of `db.fingerprint_index.FingerprintIndex` that identification needs."""
+
+    def lookup(self, keys: NDArray[np.uint32], *, budget: int | None = None) -> Postings: ...
+
+    def landmarks(
+        self, first_frame: int, end_frame: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A place where the query may lie, and how strongly that is supported.
+
+    Attributes
+    ----------
+    evidence : Evidence
+    change : Change
+        How the query differs from the recording in speed and pitch.
+    effort : int
+        0 if it was among the first places looked at, 1 after a thorough search, 2 after a search
+        for changes of speed and pitch: the more was tried, the more chance finds.
+    """
+
+    evidence: Evidence
+    change: Change
+    effort: int
+
+
+class Matcher:
+    """Finds candidates for stretches of some seconds.
+
+    Parameters
+    ----------
+    sure : tuple of float
+        Scores at which the search ends after the first and the second effort.
+    changes : sequence of Change
+        What is tried last.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        fingerprinter: LandmarkFingerprinter,
+        *,
+        sure: tuple[float, float],
+        changes: Sequence[Change],
+    ) -> None:
+        self._archive = archive
+        self._fingerprinter = fingerprinter
+        self._sure = sure
+        self._changes = changes
+
+    def candidates(self, samples: NDArray[np.float32], *, every: bool = False) -> list[Candidate]:
+        """Return candidates for a stretch of sound.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (n,), float32
+            Mono, at the fingerprinter's rate.
+        every
+            Look at many places even where the first is sure.
+
+        Returns
+        -------
+        list of Candidate
+            Best first; none if it is silent.
+        """
+        peaks, heights = self._fingerprinter.query(samples)
+        if not len(peaks.frames):
+            return []
+        verifier = Verifier(peaks, heights)
+        found = self._search(verifier, peaks, UNCHANGED, thorough=False, n_places=_FEW, effort=0)
+        if _best(found) >= self._sure[0] and not every:
+            return self._tuned(verifier, found)
+        second, _ = self._fingerprinter.query(samples, late=0.5)
+        peaks = peaks.joined(second)
+        verifier = Verifier(peaks, heights)
+        n_places = _EVERY if every else _MANY
+        found = self._search(verifier, peaks, UNCHANGED, thorough=True, n_places=n_places, effort=1)
+        if _best(found) >= self._sure[1] or not self._changes:
+            return self._tuned(verifier, found)
+        return _ranked([*found, *self._changed(verifier, peaks)])
+
+    def _search(
+        self,
+        verifier: Verifier,
+        peaks: QueryPeaks,
+        change: Change,
+        *,
+        thorough: bool,
+        n_places: int,
+        effort: int,
+    ) -> list[Candidate]:
+        places = self._places(peaks, change, thorough=thorough, n_places=n_places)
+        return _ranked(
+            Candidate(self._weigh(verifier, place, change), change, effort) for place in places
+        )
+
+    def _places(
+        self, peaks: QueryPeaks, change: Change, *, thorough: bool, n_places: int
+    ) -> list[Place]:
+        keys, times = self._fingerprinter.query_keys(peaks.undone(change), thorough=thorough)
+        found = self._archive.lookup(keys, budget=_POSTINGS_AT_MOST)
+        return vote(found, times, n_places)
+
+    def _weigh(self, verifier: Verifier, place: Place, change: Change) -> Evidence:
+        first = int(place.frame) - 4
+        end = int(place.frame + verifier.n_frames * change.speed) + 4
+        landmarks = self._archive.landmarks(first, end)
+        return verifier.weigh(place.frame, place.votes, landmarks, change)
+
+    def _changed(self, verifier: Verifier, peaks: QueryPeaks) -> list[Candidate]:
+        """Try changes of speed and pitch, then look more closely around the best."""
+        tried = [
+            (place.votes, place, change)
+            for change in self._changes
+            for place in self._places(peaks, change, thorough=False, n_places=_PER_CHANGE)
+        ]
+        tried.sort(key=lambda one: (-one[0], one[1].frame, one[2].speed, one[2].pitch))
+        coarse = _ranked(
+            Candidate(self._weigh(verifier, place, change), change, 2)
+            for _, place, change in tried[:_MANY]
+        )
+        return _ranked([*coarse, *self._refined(verifier, coarse[:_REFINED])])
+
+    def _tuned(self, verifier: Verifier, found: list[Candidate]) -> list[Candidate]:
+        """Tell the best candidate's change of speed and pitch, if it seems to have one.
+
+        A second or two of a tape at the wrong speed agree with the recording even so.
+        """
+        if not found or not self._changes:
+            return found
+        best = found[0]
+        first, last = best.evidence.extent()
+        if last - first >= _COVERED * verifier.n_frames:
+            return found
+        changed = _ranked(self._changed_to(verifier, best, change) for change in self._changes)
+        if _best(changed) <= best.evidence.score:
+            return found
+        return _ranked([*found, *changed[:1], *self._refined(verifier, changed[:1])])
+
+    def _refined(self, verifier: Verifier, coarse: list[Candidate]) -> Iterator[Candidate]:
+        for candidate in coarse:
+            for step in _REFINE:
+                yield self._changed_to(verifier, candidate, _scaled(candidate.change, 1 + step))
+
+    def _changed_to(self, verifier: Verifier, candidate: Candidate, change: Change) -> Candidate:
+        """Weigh a candidate's place with another change, about the middle of what matched."""
+        evidence = candidate.evidence
+        first, last = evidence.extent()
+        moved = (first + last) / 2 * (candidate.change.speed - change.speed)
+        place = Place(evidence.frame + moved, evidence.votes)
+        return Candidate(self._weigh(verifier, place, change), change, 2)
+
+
+def changes_within(most: float, *, kinds: Sequence[str] = ("speed", "pitch")) -> list[Change]:
+    """Return the changes to try, up to a share of the original: 0.024 for 2.4 %.
+
+    Parameters
+    ----------
+    kinds
+        Of ``"speed"`` (a tape: tempo and pitch together), ``"pitch"`` and ``"tempo"`` (each alone).
+    """
+    n_steps = round(most / _STEP)
+    factors = [1 + _STEP * step for step in range(-n_steps, n_steps + 1) if step]
+    made = {
+        "speed": lambda factor: Change(factor, factor),
+        "pitch": lambda factor: Change(1.0, factor),
+        "tempo": lambda factor: Change(factor, 1.0),
+    }
+    return [made[kind](factor) for kind in kinds for factor in factors]
+
+
+def _scaled(change: Change, factor: float) -> Change:
+    return Change(
+        change.speed * factor if change.speed != 1 else 1.0,
+        change.pitch * factor if change.pitch != 1 else 1.0,
+    )
+
+
+def _ranked(candidates: "Iterator[Candidate] | list[Candidate]") -> list[Candidate]:
+    return sorted(candidates, key=lambda one: (-one.evidence.score, one.evidence.frame))
+
+
+def _best(candidates: list[Candidate]) -> float:
+    return candidates[0].evidence.score if candidates else 0.0

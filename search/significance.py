@@ -1,0 +1,78 @@
+"""How likely it is that a score came about by chance.
+
+The best of many chance finds follows a Gumbel law, whose upper tail is exponential: each further
+`SCALE` of score makes chance less likely by a factor of e, and an archive e times as large moves
+all thresholds up by as much. Place and scale were fitted to the best scores of queries that are
+not in the archive; ``docs/fingerprint.md`` shows the fit.
+
+References
+----------
+E. J. Gumbel, "Statistics of Extremes", Columbia University Press, 1958.
+S. Karlin, S. F. Altschul, "Methods for assessing the statistical significance of molecular
+sequence features by using general scoring schemes", PNAS 87, 1990: the same for sequences.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+_DURATIONS_S = (2.0, 5.0, 10.0)
+_MODES = (7.0, 6.8, 6.4)
+_SCALES = (0.75, 0.65, 0.6)
+_HOURS = 6.2
+"""Length of the archive that the modes were fitted in. In smaller ones the best scores hardly fall,
+for the places that are weighed grow fewer much later; so these count as one of this length."""
+
+_CHANGES = 24
+"""Changes of speed and pitch that were tried in the fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The law of the best score of a query that is not in the archive.
+
+    Attributes
+    ----------
+    mode, scale : float
+        Of a Gumbel distribution.
+    """
+
+    mode: float
+    scale: float
+
+    @classmethod
+    def of(cls, *, duration_s: float, archive_s: float, n_changes: int = _CHANGES) -> Self:
+        """Return the law for a query.
+
+        Parameters
+        ----------
+        duration_s : float
+            Length of the query.
+        archive_s : float
+            Length of the archive.
+        n_changes : int
+            How many changes of speed and pitch are tried.
+        """
+        mode, scale = _between(duration_s, _MODES), _between(duration_s, _SCALES)
+        chances = max(1.0, archive_s / 3600 / _HOURS) * max(1.0, n_changes / _CHANGES)
+        return cls(mode + scale * math.log(chances), scale)
+
+    def p_false(self, score: float) -> float:
+        """Return the probability that a query which is not in the archive scores so high."""
+        exponent = min(50.0, (self.mode - score) / self.scale)
+        return -math.expm1(-math.exp(exponent))
+
+    def threshold(self, p_false: float) -> float:
+        """Return the score that a query which is not in the archive has with a probability."""
+        return self.mode - self.scale * math.log(-math.log1p(-p_false))
+
+
+def _between(duration_s: float, values: tuple[float, ...]) -> float:
+    """Interpolate over the logarithm of the duration; constant outside."""
+    at = min(max(duration_s, _DURATIONS_S[0]), _DURATIONS_S[-1])
+    for low in range(len(values) - 1):
+        left, right = _DURATIONS_S[low], _DURATIONS_S[low + 1]
+        if at <= right:
+            share = math.log(at / left) / math.log(right / left)
+            return values[low] + share * (values[low + 1] - values[low])
+    return values[-1]

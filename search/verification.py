@@ -1,0 +1,143 @@
+"""Whether a query really lies at a place of the archive: evidence against chance.
+
+The landmarks of the archive at that place are looked up in the query. If the query lies there, its
+spectrum rises where they stand, and has peaks of its own there, far more than when the same
+landmarks are laid over it some frames too early or too late. Those other lags are the null: they
+have the same notes, the same rhythm and the same loudness, all but the right moment.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.landmarks import UNCHANGED, Change, QueryPeaks
+
+_MARGIN = 80  # frames around the query that lags may reach into
+_LAGS = np.concatenate([np.arange(-2, 3), np.arange(-72, -5, 2), np.arange(6, 73, 2)])
+_MAIN = slice(0, 5)  # the lags that may be right: votes tell a place to some two frames
+_NULL = slice(5, None)
+
+_LEAST_RISE, _MOST_RISE = -1.0, 3.5  # nepers; what lies outside says no more
+_RISE_NOISE = 0.7
+_GROUP_FRAMES = 8  # landmarks of one sound come together: 128 ms of them speak with one voice
+_MOST_PER_GROUP = 2.0
+_CELL = 2  # quarters of a bin in a cell of the raster of peaks
+_LEAST_LANDMARKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for a place.
+
+    Attributes
+    ----------
+    frame : float
+        Archive frame of the query's first sample, to about one frame.
+    score : float
+        Above what chance gives, in standard deviations, roughly; see `search.significance`.
+    votes : float
+        Those that led to the place.
+    rows : ndarray, shape (n,), int64
+        The query's frame that each landmark falls on, never falling.
+    hits : ndarray, shape (n,), bool
+        Whether the query has a peak there.
+    """
+
+    frame: float
+    score: float
+    votes: float
+    rows: NDArray[np.int64]
+    hits: NDArray[np.bool_]
+
+    def extent(self) -> tuple[float, float]:
+        """Return the stretch of the query, in frames, in which landmarks are matched.
+
+        It is the stretch in which hits exceed half of their usual share by most, so that a part of
+        a query that holds something else is left out.
+        """
+        if not self.hits.any():
+            return 0.0, 0.0
+        gain = np.concatenate([[0.0], np.cumsum(self.hits - 0.5 * self.hits.mean())])
+        lowest = np.minimum.accumulate(gain)
+        last = int(np.argmax(gain - lowest))
+        first = int(np.argmin(gain[: last + 1]))
+        return float(self.rows[first]), float(self.rows[last - 1])
+
+
+class Verifier:
+    """Weighs places for one query.
+
+    Parameters
+    ----------
+    peaks : QueryPeaks
+    heights : ndarray, shape (n_frames, n_bins), float32
+        How the query's spectrogram rises above its local mean.
+    """
+
+    def __init__(self, peaks: QueryPeaks, heights: NDArray[np.float32]) -> None:
+        self.n_frames = len(heights)
+        n_rows, self._n_bins = self.n_frames + 2 * _MARGIN, heights.shape[1]
+        self._rises = np.zeros((n_rows, self._n_bins), dtype=np.float32)
+        np.clip(heights, _LEAST_RISE, _MOST_RISE, out=self._rises[_MARGIN:-_MARGIN])
+        n_cells = 4 * self._n_bins // _CELL
+        self._peaks = np.zeros((n_rows, n_cells), dtype=np.bool_)
+        rows = np.rint(peaks.frames).astype(np.int64) + _MARGIN
+        cells = ((peaks.frequencies + np.float32(0.5)) / _CELL).astype(np.int64)
+        for late in (-1, 0, 1):
+            for up in (-1, 0, 1):
+                self._peaks[rows + late, np.clip(cells + up, 0, n_cells - 1)] = True
+
+    def weigh(
+        self,
+        frame: float,
+        votes: float,
+        landmarks: tuple[NDArray[np.int64], NDArray[np.uint16]],
+        change: Change = UNCHANGED,
+    ) -> Evidence:
+        """Weigh a place.
+
+        Parameters
+        ----------
+        frame
+            Archive frame of the query's first sample.
+        votes
+            Those that led there; they are evidence too.
+        landmarks
+            Archive frames and frequencies, of all that lie in the query's span or more.
+        change
+            How the query is thought to have been changed.
+
+        References
+        ----------
+        F. J. Anscombe, "The transformation of Poisson, binomial and negative-binomial data",
+        Biometrika 35, 1948: counts of chance finds have a variance of 1/4 under a square root.
+        """
+        frames, frequencies = landmarks
+        rows = np.rint((frames - frame) / change.speed).astype(np.int64)
+        pitched = frequencies * np.float32(change.pitch)
+        inside = (rows >= 0) & (rows < self.n_frames) & (pitched < 4 * (self._n_bins - 1))
+        if np.count_nonzero(inside) < _LEAST_LANDMARKS:
+            return Evidence(frame, 0.0, votes, rows[:0], np.empty(0, dtype=np.bool_))
+        rows, pitched = rows[inside], pitched[inside]
+        laid = rows + _MARGIN + _LAGS[:, np.newaxis]
+        rises = self._rises[laid, np.rint(pitched / 4).astype(np.int64)]
+        found = self._peaks[laid, (pitched / _CELL).astype(np.int64)]
+        counts = found.sum(axis=1)
+        at = int(np.argmax(rises[_MAIN].sum(axis=1) + counts[_MAIN]))
+        expected = float(counts[_NULL].mean())
+        surprise = 2 * (np.sqrt(counts[_MAIN].max() + 0.375) - np.sqrt(expected + 0.375))
+        score = self._rise(rows, rises, at) + float(surprise) + 0.5 * float(np.sqrt(votes))
+        lag = int(_LAGS[at])
+        return Evidence(frame - lag * change.speed, score, votes, rows, found[at])
+
+    def _rise(self, rows: NDArray[np.int64], rises: NDArray[np.float32], at: int) -> float:
+        """Return how far the spectrum rises at the landmarks, against the same at other lags."""
+        null = rises[_NULL]
+        excess = (rises[at] - null.mean(axis=0)) / (null.std(axis=0) + _RISE_NOISE)
+        n_groups = -(-self.n_frames // _GROUP_FRAMES)
+        groups = rows // _GROUP_FRAMES
+        sums = np.bincount(groups, excess, minlength=n_groups)
+        occupied = np.count_nonzero(np.bincount(groups, minlength=n_groups))
+        total = np.clip(sums, -_MOST_PER_GROUP, _MOST_PER_GROUP).sum()
+        return float(total / np.sqrt(0.7 * n_groups + 0.3 * occupied + 1))

@@ -1,0 +1,297 @@
+"""``echoic identify`` and ``echoic duplicates`` on the demo archive, as a user meets them."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.indexer.conftest import write_sound
+from ui.commands.identify import change_text, odds_text
+
+PROJECT = Path(__file__).resolve().parents[2]
+FIELD = "field/field-recording-village-edge.flac"
+EXCERPT = "copies/field-recording-excerpt.mp3"
+
+
+def echoic(
+    *arguments: str | Path, catalogue: Path, code: int = 0, given: bytes = b""
+) -> tuple[str, str]:
+    """Run a command; return what it prints and what it complains of."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "ui", *map(str, arguments)],
+        input=given,
+        capture_output=True,
+        check=False,
+        cwd=PROJECT,
+        env={**os.environ, "ECHOIC_CATALOGUE": str(catalogue)},
+    )
+    out, err = ran.stdout.decode(), ran.stderr.decode()
+    assert ran.returncode == code, f"exit code {ran.returncode}\n{out}\n{err}"
+    assert "Traceback" not in err
+    return out, err
+
+
+@pytest.fixture(scope="module")
+def catalogue(demo: Path) -> Path:
+    return demo / "catalogue"
+
+
+@pytest.fixture(scope="module")
+def field(demo: Path) -> Path:
+    return demo / "sounds" / FIELD
+
+
+@pytest.fixture(scope="module")
+def excerpt(field: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten seconds of the field recording, from 2:00 on, with noise, in another format."""
+    samples, sr = soundfile.read(field, start=120 * 32_000, stop=130 * 32_000)
+    mono = samples.mean(axis=1)
+    noise = np.random.default_rng(1).standard_normal(len(mono)) * 0.2 * mono.std()
+    path = tmp_path_factory.mktemp("queries") / "excerpt.ogg"
+    soundfile.write(path, mono + noise, sr)
+    return path
+
+
+@pytest.fixture(scope="module")
+def programme(field: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """20 s of noise, 25 s of the field recording from 1:00 on, 20 s of noise."""
+    samples, sr = soundfile.read(field, start=60 * 32_000, stop=85 * 32_000)
+    noise = np.random.default_rng(2).standard_normal(20 * sr) * 0.05
+    path = tmp_path_factory.mktemp("programmes") / "radio.wav"
+    soundfile.write(path, np.concatenate([noise, samples.mean(axis=1), noise]), sr)
+    return path
+
+
+@pytest.fixture
+def unknown(tmp_path: Path) -> Path:
+    return write_sound(tmp_path / "unknown.wav", seed=3, length_s=8.0)
+
+
+def test_an_excerpt_is_identified_in_every_format(
+    excerpt: Path, field: Path, catalogue: Path
+) -> None:
+    out, err = echoic("identify", excerpt, catalogue=catalogue)
+    header, line = out.splitlines()
+    assert header.split()[:3] == ["in", "the", "query"]
+    assert line.endswith(f"  {field}")
+    assert "2:0" in line
+    assert "1 in " in line
+    assert not err
+    ((answer),) = json.loads(echoic("identify", excerpt, "--json", catalogue=catalogue)[0])
+    (match,) = answer["matches"]
+    assert (answer["query"], answer["error"]) == (str(excerpt), None)
+    assert match["path"] == str(field)
+    assert match["onset_s"] - match["query_onset_s"] == pytest.approx(120.0, abs=0.1)
+    assert (match["speed"], match["pitch"]) == (1.0, 1.0)
+    assert 0 <= match["p_false"] <= 1e-3
+    out, _ = echoic("identify", excerpt, "--csv", catalogue=catalogue)
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert (row["query"], row["path"]) == (str(excerpt), str(field))
+    assert float(row["score"]) == match["score"]
+
+
+def test_a_sound_comes_on_standard_input(excerpt: Path, field: Path, catalogue: Path) -> None:
+    given = excerpt.read_bytes()
+    out, _ = echoic("identify", "-", "--json", catalogue=catalogue, given=given)
+    (answer,) = json.loads(out)
+    assert answer["query"] == "-"
+    assert answer["matches"][0]["path"] == str(field)
+    out, err = echoic("identify", "-", catalogue=catalogue, given=b"no audio at all", code=2)
+    assert not out
+    assert err.startswith("Failed: standard input: not audio")
+    _, err = echoic("identify", "-", catalogue=catalogue, code=2)
+    assert err.strip() == "Failed: standard input: empty: 0 bytes"
+
+
+def test_a_part_of_a_file_is_identified_with_the_times_of_the_file(
+    programme: Path, field: Path, catalogue: Path
+) -> None:
+    part = ("--from", "0:22", "--to", "0:32")
+    out, _ = echoic("identify", programme, *part, "--json", catalogue=catalogue)
+    (match,) = json.loads(out)[0]["matches"]
+    assert match["path"] == str(field)
+    assert 21.9 <= match["query_onset_s"] < match["query_offset_s"] <= 32.1
+    assert match["onset_s"] - match["query_onset_s"] == pytest.approx(40.0, abs=0.1)
+
+
+def test_every_occurrence_is_found(demo: Path, catalogue: Path) -> None:
+    copy = demo / "sounds" / EXCERPT
+    part = ("--from", "5", "--to", "15", "--all-occurrences", "--csv")
+    out, _ = echoic("identify", copy, *part, catalogue=catalogue)
+    paths = {row["path"] for row in csv.DictReader(io.StringIO(out))}
+    assert paths == {str(copy), str(demo / "sounds" / FIELD)}
+
+
+def test_nothing_significant_is_said_plainly_and_is_no_failure(
+    unknown: Path, catalogue: Path
+) -> None:
+    out, _ = echoic("identify", unknown, catalogue=catalogue)
+    assert out.splitlines()[0] == "Nothing in the archive matches."
+    assert "--max-change 10" in out
+    out, _ = echoic("identify", unknown, "--max-change", "10", catalogue=catalogue)
+    assert "longer excerpt" in out
+    assert "--max-change" not in out
+    assert json.loads(echoic("identify", unknown, "--json", catalogue=catalogue)[0]) == [
+        {"query": str(unknown), "error": None, "matches": []}
+    ]
+
+
+def test_a_folder_is_gone_through_and_a_bad_file_does_not_stop_it(
+    excerpt: Path, unknown: Path, field: Path, catalogue: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    shutil.copy(excerpt, folder / "deep" / "known.ogg")
+    shutil.copy(unknown, folder / "unknown.wav")
+    (folder / "bad.wav").write_text("not audio")
+    (folder / "notes.txt").write_text("no sound by its name")
+    out, err = echoic("identify", folder, catalogue=catalogue, code=1)
+    assert err.startswith(f"Failed: {folder / 'bad.wav'}: not audio")
+    assert len(err.splitlines()) == 1
+    said = out.splitlines()
+    assert said[1] == str(folder / "deep" / "known.ogg")
+    assert said[2].endswith(str(field))
+    assert said[3:5] == [str(folder / "unknown.wav"), "Nothing in the archive matches."]
+    out, _ = echoic("identify", folder, "--json", catalogue=catalogue, code=1)
+    answers = json.loads(out)
+    assert [Path(answer["query"]).name for answer in answers] == [
+        "bad.wav",
+        "known.ogg",
+        "unknown.wav",
+    ]
+    assert "not audio" in answers[0]["error"]
+    (folder / "empty").mkdir()
+    _, err = echoic("identify", folder / "empty", catalogue=catalogue, code=2)
+    assert "no audio files" in err
+
+
+def test_a_programme_becomes_a_cue_sheet_of_what_was_played(
+    programme: Path, catalogue: Path
+) -> None:
+    out, _ = echoic("identify", programme, "--cue", catalogue=catalogue)
+    assert out.startswith(f'FILE "{programme}" WAVE\n  TRACK 01 AUDIO\n')
+    lines = [line.strip() for line in out.splitlines()]
+    titles = [line for line in lines if line.startswith("TITLE")]
+    assert titles == [
+        'TITLE "[not recognised]"',
+        'TITLE "Field recording at the edge of a village"',
+        'TITLE "[not recognised]"',
+    ]
+    minutes, seconds, _ = [line for line in lines if line.startswith("INDEX")][1][9:].split(":")
+    assert abs(60 * int(minutes) + int(seconds) - 20) <= 3
+
+
+def test_a_catalogue_without_fingerprints_says_how_to_make_them(
+    excerpt: Path, tmp_path: Path
+) -> None:
+    write_sound(tmp_path / "sounds" / "a.wav")
+    bare = tmp_path / "catalogue"
+    echoic("index", tmp_path / "sounds", "--no-fingerprints", catalogue=bare)
+    _, err = echoic("identify", excerpt, catalogue=bare, code=2)
+    assert "no fingerprints" in err
+    assert "`echoic index" in err
+    _, err = echoic("duplicates", catalogue=bare, code=2)
+    assert "no fingerprints" in err
+    assert "`echoic index" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["identify"], "Missing argument"),
+        (["identify", "nowhere.wav"], "nowhere.wav: does not exist"),
+        (["identify", "x", "--json", "--cue"], "choose one of"),
+        (["identify", "x", "--cue", "--all-occurrences"], "whole file"),
+        (["identify", "x", "--cue", "--from", "3"], "whole file"),
+        (["identify", "x", "--max-change", "11"], "--max-change"),
+        (["identify", "x", "--p-false", "0"], "--p-false"),
+        (["duplicates", "--json", "--csv"], "not both"),
+        (["duplicates", "--min-overlap", "0"], "--min-overlap"),
+    ],
+)
+def test_mistakes_get_a_sentence(arguments: list[str], expected: str, catalogue: Path) -> None:
+    _, err = echoic(*arguments, catalogue=catalogue, code=2)
+    assert expected in err
+
+
+def test_duplicates_are_listed_in_every_format_and_nothing_is_touched(
+    demo: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "sounds"
+    for name in ("music/synth-arpeggio.flac", "copies/synth-arpeggio-copy.m4a"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(demo / "sounds" / name, root / name)
+    shutil.copy(root / "music" / "synth-arpeggio.flac", root / "again.flac")
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*.*")}
+    catalogue = tmp_path / "catalogue"
+    echoic("index", root, catalogue=catalogue)
+    out, err = echoic("duplicates", catalogue=catalogue)
+    assert not err  # no progress bar where no terminal is
+    assert all(str(path) in out for path in before)
+    assert "[identical]" in out
+    assert "No file was touched." in out
+    values = json.loads(echoic("duplicates", "--json", catalogue=catalogue)[0])
+    pairs = [*(pair for group in values["groups"] for pair in group["pairs"]), *values["excerpts"]]
+    (pair,) = pairs
+    assert pair["first"]["path"] in map(str, before)
+    assert pair["second"]["path"] == str(root / "copies" / "synth-arpeggio-copy.m4a")
+    rows = list(csv.DictReader(io.StringIO(echoic("duplicates", "--csv", catalogue=catalogue)[0])))
+    assert rows[0]["kind"] == "identical"
+    assert {rows[0]["first_path"], rows[0]["second_path"]} == {
+        str(root / "again.flac"),
+        str(root / "music" / "synth-arpeggio.flac"),
+    }
+    only_copies = json.loads(
+        echoic("duplicates", "--no-excerpts", "--json", catalogue=catalogue)[0]
+    )
+    assert only_copies == {**values, "excerpts": []}
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*.*")} == before
+
+
+def test_an_archive_without_duplicates_says_so(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        write_sound(tmp_path / "sounds" / f"{seed}.wav", seed=seed, length_s=10.0)
+    echoic("index", tmp_path / "sounds", catalogue=tmp_path / "catalogue")
+    out, _ = echoic("duplicates", catalogue=tmp_path / "catalogue")
+    assert out.strip() == "No duplicates."
+
+
+@pytest.mark.parametrize(
+    ("p", "said"),
+    [
+        (0.3, "1 in 3"),
+        (1e-3, "1 in 1,000"),
+        (3.2e-5, "1 in 30,000"),
+        (1e-7, "1 in 10 million"),
+        (2.1e-10, "1 in 4 billion"),
+        (1e-12, "1 in 1 trillion"),
+        (1e-40, "under 1 in a trillion"),
+        (0.0, "under 1 in a trillion"),
+    ],
+)
+def test_odds_are_said_in_words_and_never_too_small(p: float, said: str) -> None:
+    assert odds_text(p) == said
+
+
+@pytest.mark.parametrize(
+    ("speed", "pitch", "said"),
+    [
+        (1.0, 1.0, ""),
+        (1.0004, 0.9996, ""),
+        (1.02, 1.02, "2.0 % fast"),
+        (0.95, 0.95, "5.0 % slow"),
+        (1.0, 1.02, "pitch 2.0 % high"),
+        (0.93, 1.0, "tempo 7.0 % slow"),
+        (1.01, 0.98, "tempo 1.0 % fast, pitch 2.0 % low"),
+    ],
+)
+def test_a_change_of_speed_is_said_as_people_do(speed: float, pitch: float, said: str) -> None:
+    assert change_text(speed, pitch) == said
