@@ -19,18 +19,21 @@ from db.landmarks import Landmarks
 
 _STEPS = 1.5  # of frequency, for rounding, between landmarks that coincide
 _FRAMES = 1.5  # between them in time
+_NEAR = 3.5  # among those the line is fitted: wider, or it would settle beside the middle
 _REACH, _LEAST_LATE = 75.0, 6.5  # frames too early or late, in which chance is counted
 _CHANCE = _FRAMES / (_REACH - _LEAST_LATE)
 _AT_ONCE = 1 << 13
 
 _CELL = 63  # frames, 1.008 s; the passage is judged second by second, with those beside it
 _LEAST_SHARE, _LEAST_EXCESS = 0.2, 6.0
-_LEAST_LANDMARKS = 6  # with fewer, seconds say nothing
-_POOR = 0.5  # of the share of a passage: seconds at its ends that have less are not part of it
+_LEAST_LANDMARKS = 6  # in three seconds; with fewer they say nothing
+# A second at the end of a passage is no part of it if it has less than this of the share of all.
+_POOR, _LEAST_AT_END = 0.5, 12
 _GAP = 3  # seconds that may differ within a passage
 _SEED_FRAMES = 625  # on each side of a seed, 10 s
 _SPEEDS = np.arange(-4, 5) * 0.0005  # tried about the speed that is proposed
 _LEAST_FITTED = 8
+_SETTLED = 0.25  # frames; a line that moves by less has been found
 _MOST_DOUBLINGS = 32
 
 
@@ -58,6 +61,11 @@ class Line:
         """Return the frames of the first recording that belong to frames of the second."""
         return self.first + (frames - self.second) * self.speed
 
+    def distance(self, other: "Line", begin: float, end: float) -> float:
+        """Return by how many frames two lines differ at the most between two times of the first."""
+        ends = np.array([begin, end], dtype=np.float64)
+        return float(np.abs(self.to_second(ends) - other.to_second(ends)).max())
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -75,6 +83,9 @@ class Passage:
         So many would if the one recording were some frames late.
     n_landmarks : int
         Those of the recording that has more of them, second by second.
+    scatter : float
+        Standard deviation in frames of the times between landmarks that coincide, without what
+        chance adds to it. That of a copy comes from rounding; another performance has more.
     """
 
     line: Line
@@ -82,6 +93,7 @@ class Passage:
     n_matched: int
     n_by_chance: float
     n_landmarks: int
+    scatter: float
 
     @property
     def second(self) -> tuple[float, float]:
@@ -124,13 +136,16 @@ def follow(first: Landmarks, second: Landmarks, seed: Line) -> list[Passage]:
         runs = list(laid.runs())
         if not runs:
             return []
-        line = laid.fitted()
+        fitted = laid.fitted()
         at_begin, at_end = laid.nearly_reached(runs)
         width = end - begin
         low, high = _within(first, second, line, begin - width * at_begin, end + width * at_end)
-        if low > begin - _CELL and high < end + _CELL:
+        # Along the line as it is now, the ends may look otherwise.
+        is_settled = fitted.distance(line, low, high) < _SETTLED
+        is_all = low > begin - _CELL and high < end + _CELL
+        line, begin, end = fitted, min(begin, low), max(end, high)
+        if is_settled and is_all:
             break
-        begin, end = min(begin, low), max(end, high)
     laid = _Laid(first, second, line, *_within(first, second, line, begin, end))
     return list(laid.passages())
 
@@ -228,7 +243,9 @@ class _Laid:
         of_first, of_second, late, _ = _coincident(first, second, line, part)
         hit = np.abs(late) <= _FRAMES
         self._hits, once = np.unique(of_first[hit], return_index=True)
-        self._met = of_second[hit][once]
+        self._late = late[hit][once]
+        near = np.abs(late) <= _NEAR
+        self._near = first.frames[of_first[near]], second.frames[of_second[near]]
         frames = first.frames
         self._n_matched = self._per_cell(frames[self._hits])
         self._by_chance = self._per_cell(frames[of_first[np.abs(late) > _LEAST_LATE]]) * _CHANCE
@@ -263,14 +280,13 @@ class _Laid:
         return before <= _GAP, after <= _GAP
 
     def fitted(self) -> Line:
-        """Return the line anew, by least squares, through the landmarks that coincide.
+        """Return the line anew, by least squares, through the landmarks that lie near it.
 
         The speed is only changed if that makes a difference of a frame, and is no chance.
         """
-        frames = self._first.frames[self._hits]
+        frames, others = self._near
         sure = self._same[np.clip((frames - self._begin) // _CELL, 0, len(self._same) - 1)]
-        x = frames[sure].astype(np.float64)
-        y = self._second.frames[self._met[sure]].astype(np.float64)
+        x, y = frames[sure].astype(np.float64), others[sure].astype(np.float64)
         if len(x) < _LEAST_FITTED:
             return self._line
         middle = float(x.mean())
@@ -300,22 +316,38 @@ class _Laid:
             if last_cell == last_of_run and not self._differs[last_cell + 1 :].any():
                 end = float(self._end)
             cells = slice(first_cell, last_cell + 1)
+            n_by_chance = float(self._by_chance[cells].sum())
             yield Passage(
                 self._line,
                 (begin, end),
                 round(float(self._n_matched[cells].sum())),
-                float(self._by_chance[cells].sum()),
+                n_by_chance,
                 round(float(self._n_landmarks[cells].sum())),
+                _scatter(self._late[start:stop], n_by_chance),
             )
 
     def _without_poor_ends(self, first_cell: int, last_cell: int) -> tuple[int, int]:
-        """Leave out seconds at the ends of a run that only seem the same by their neighbours."""
+        """Leave out seconds at the ends of a run that only seem the same by their neighbours.
+
+        If that holds for all, the last comes before the first.
+        """
         cells = slice(first_cell, last_cell + 1)
         share = self._excess[cells].sum() / max(self._n_landmarks[cells].sum(), 1)
         poor = self._excess[cells] < _POOR * share * self._n_landmarks[cells]
-        poor &= self._n_landmarks[cells] >= _LEAST_LANDMARKS
+        poor &= self._n_landmarks[cells] >= _LEAST_AT_END
         good = np.flatnonzero(~poor).tolist()
-        return first_cell + good[0], first_cell + good[-1]
+        return (
+            (first_cell + good[0], first_cell + good[-1]) if good else (first_cell, first_cell - 1)
+        )
+
+
+def _scatter(late: NDArray[np.float64], n_by_chance: float) -> float:
+    """Return the standard deviation of some times, of which as many are there by chance."""
+    n_others = len(late) - n_by_chance
+    if n_others < 1:
+        return _FRAMES
+    squares = len(late) * float(np.var(late)) - n_by_chance * _FRAMES**2 / 3
+    return float(np.sqrt(max(squares, 0.0) / n_others))
 
 
 def _with_neighbours(cells: NDArray[np.float64]) -> NDArray[np.float64]:

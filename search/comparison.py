@@ -1,8 +1,9 @@
 """Which passages two recordings share, and whether the one is a copy of the other.
 
 Hints from keys (`search.seeds`) are followed up landmark by landmark (`search.alignment`). A
-passage counts if so many of its landmarks coincide as only those of the same sound do: another
-performance of a piece, however alike, has them at other moments.
+passage counts if so many of its landmarks coincide, and so closely, as only those of the same sound
+do: another performance of a piece, however alike, has them at other moments. Machines that play the
+same notes twice at the same moments with like sounds may be taken for copies.
 """
 
 from collections import defaultdict
@@ -13,18 +14,22 @@ import numpy as np
 
 from db.fingerprint_index import FingerprintIndex
 from db.landmarks import Landmarks
-from search.alignment import Passage, follow
+from search.alignment import Line, Passage, follow
 from search.seeds import Seed
 
 _SHORT_S = 5.0  # passages that are shorter need more in common
 _LEAST_SHARE, _LEAST_SHARE_SHORT = 0.3, 0.5
 _LEAST_ABOVE_CHANCE = 3.0
 _LEAST_MATCHED = 16
+# In frames, 11 ms: copies that were measured have at most 0.65; notes that are played again in
+# strict time by hands that are 15 ms off have 0.7.
+_MOST_SCATTER = 0.68
 # Of the landmarks of the one copy and of the other that lie in what they share. Two recordings that
 # are both copies of a third have at least half of it in common, so that they belong together.
 _WHOLE, _MOST_PART = 0.9, 0.75
 _FAILURES, _TRIES = 6, 64
 _ON_LINE = 8.0  # frames
+_MARGIN = 2.0  # frames, about a passage: where its last landmark stands is known to a frame or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +94,12 @@ class Comparison:
         found: list[Passage] = []
         failures = 0
         for seed in _likeliest_first(seeds)[:_TRIES]:
-            if any(_is_on(seed, passage) for passage in found):
+            if any(_is_on(seed.line, passage) for passage in found):
                 continue
             followed = [
-                passage for passage in follow(first, second, seed.line) if self._is_sure(passage)
+                passage
+                for passage in follow(first, second, seed.line)
+                if self._is_sure(passage) and not any(_is_same(passage, known) for known in found)
             ]
             found += followed
             failures += not followed
@@ -106,6 +113,7 @@ class Comparison:
             passage.share >= (_LEAST_SHARE_SHORT if is_short else _LEAST_SHARE)
             and passage.excess >= _LEAST_MATCHED
             and passage.n_matched >= _LEAST_ABOVE_CHANCE * passage.n_by_chance
+            and passage.scatter <= _MOST_SCATTER
         )
 
     def _length_s(self, passage: Passage) -> float:
@@ -131,12 +139,20 @@ def _likeliest_first(seeds: list[Seed]) -> list[Seed]:
     return [seed for _, seed in sorted(votes, key=lambda one: -one[0])]
 
 
-def _is_on(seed: Seed, passage: Passage) -> bool:
-    """Tell whether a seed hints at a passage that is known already."""
+def _is_on(line: Line, passage: Passage) -> bool:
+    """Tell whether a line starts from a passage that is known already."""
     begin, end = passage.first
-    at = passage.line.to_second(np.array([seed.line.first]))[0]
-    inside = begin - _ON_LINE <= seed.line.first <= end + _ON_LINE
-    return inside and abs(float(at) - seed.line.second) <= _ON_LINE
+    at = passage.line.to_second(np.array([line.first]))[0]
+    inside = begin - _ON_LINE <= line.first <= end + _ON_LINE
+    return inside and abs(float(at) - line.second) <= _ON_LINE
+
+
+def _is_same(passage: Passage, known: Passage) -> bool:
+    """Tell whether another seed has led to a passage again."""
+    return all(
+        _is_on(Line(first, second), known)
+        for first, second in zip(passage.first, passage.second, strict=True)
+    )
 
 
 def _best_apart(passages: list[Passage]) -> list[Passage]:
@@ -178,5 +194,5 @@ def _are_apart(one: tuple[float, float], other: tuple[float, float]) -> bool:
 
 def _part_within(landmarks: Landmarks, begin: float, end: float) -> float:
     """Return the share of a recording's landmarks that lie in a part of it: silence has none."""
-    start, stop = np.searchsorted(landmarks.frames, (begin, end))
+    start, stop = np.searchsorted(landmarks.frames, (begin - _MARGIN, end + _MARGIN))
     return float(stop - start) / max(len(landmarks), 1)

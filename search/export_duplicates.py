@@ -36,6 +36,7 @@ def duplicates_values(found: Duplicates) -> dict[str, Any]:
     return {
         "groups": [_group_values(group) for group in found.groups],
         "excerpts": [pair_values(pair) for pair in found.excerpts],
+        "notes": list(found.notes),
     }
 
 

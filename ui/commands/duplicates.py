@@ -15,6 +15,7 @@ from ui.commands.common import (
     json_option,
     open_catalogue,
     print_json,
+    print_notes,
     printable,
 )
 from ui.commands.identify import change_text
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     default=5.0,
     show_default=True,
     metavar="SECONDS",
-    help="The shortest stretch in common that counts.",
+    help="The shortest passage that counts. A copy may be shorter.",
 )
 @click.option("--no-excerpts", is_flag=True, help="List copies only, no shared passages.")
 @json_option()
@@ -58,6 +59,7 @@ def duplicates(
 
     with open_catalogue(location) as catalogue, _progress() as on_progress:
         found = find_duplicates(catalogue, on_progress=on_progress, min_overlap_s=min_overlap_s)
+    print_notes(found.notes)
     if no_excerpts:
         found = replace(found, excerpts=())
     if as_json:
