@@ -12,8 +12,9 @@ from indexer.landmarks import UNCHANGED, Change, LandmarkFingerprinter, QueryPea
 from search.verification import Evidence, Verifier
 from search.voting import Place, vote
 
-_POSTINGS_AT_MOST = 500_000
-"""A lookup returns no more; rare keys go first. Bounds the time of a query in a large archive."""
+_POSTINGS_AT_MOST, _POSTINGS_THOROUGH, _POSTINGS_CHANGED = 100_000, 200_000, 60_000
+"""Lookups return no more, at first, when thorough, and for each change; rare keys go first. They
+bound the time of a query in a large archive; keys that are not rare hardly help there."""
 
 _FEW, _MANY = 6, 32  # places that are weighed: at first, and when those gave nothing
 _EVERY = 256  # places that are weighed when all occurrences are asked for
@@ -21,6 +22,8 @@ _PER_CHANGE = 3  # places that are kept of each change of speed and pitch that i
 _STEP = 0.004  # between changes that are tried
 _REFINE = (-0.0024, -0.0016, -0.0008, 0.0008, 0.0016, 0.0024)
 _REFINED = 4  # candidates around which smaller steps are tried
+_RIVAL = 0.75  # of the best score; places that reach it may be repetitions of one another
+_APART = 8  # frames between places that are not the same
 _COVERED = 0.75  # of the query; where less of it is matched, a slight change may be why
 
 
@@ -98,15 +101,17 @@ class Matcher:
         verifier = Verifier(peaks, heights)
         found = self._search(verifier, peaks, UNCHANGED, thorough=False, n_places=_FEW, effort=0)
         if _best(found) >= self._sure[0] and not every:
-            return self._tuned(verifier, found)
+            return self._settled(verifier, peaks, self._tuned(verifier, found))
         second, _ = self._fingerprinter.query(samples, late=0.5)
         peaks = peaks.joined(second)
         verifier = Verifier(peaks, heights)
         n_places = _EVERY if every else _MANY
         found = self._search(verifier, peaks, UNCHANGED, thorough=True, n_places=n_places, effort=1)
         if _best(found) >= self._sure[1] or not self._changes:
-            return self._tuned(verifier, found)
-        return _ranked([*found, *self._changed(verifier, peaks)])
+            found = self._tuned(verifier, found)
+        else:
+            found = _ranked([*found, *self._changed(verifier, peaks)])
+        return found if every else self._settled(verifier, peaks, found)
 
     def _search(
         self,
@@ -118,16 +123,17 @@ class Matcher:
         n_places: int,
         effort: int,
     ) -> list[Candidate]:
-        places = self._places(peaks, change, thorough=thorough, n_places=n_places)
+        budget = _POSTINGS_THOROUGH if thorough else _POSTINGS_AT_MOST
+        places = self._places(peaks, change, n_places, thorough=thorough, budget=budget)
         return _ranked(
             Candidate(self._weigh(verifier, place, change), change, effort) for place in places
         )
 
     def _places(
-        self, peaks: QueryPeaks, change: Change, *, thorough: bool, n_places: int
+        self, peaks: QueryPeaks, change: Change, n_places: int, *, thorough: bool, budget: int
     ) -> list[Place]:
         keys, times = self._fingerprinter.query_keys(peaks.undone(change), thorough=thorough)
-        found = self._archive.lookup(keys, budget=_POSTINGS_AT_MOST)
+        found = self._archive.lookup(keys, budget=budget)
         return vote(found, times, n_places)
 
     def _weigh(self, verifier: Verifier, place: Place, change: Change) -> Evidence:
@@ -141,7 +147,9 @@ class Matcher:
         tried = [
             (place.votes, place, change)
             for change in self._changes
-            for place in self._places(peaks, change, thorough=False, n_places=_PER_CHANGE)
+            for place in self._places(
+                peaks, change, _PER_CHANGE, thorough=False, budget=_POSTINGS_CHANGED
+            )
         ]
         tried.sort(key=lambda one: (-one[0], one[1].frame, one[2].speed, one[2].pitch))
         coarse = _ranked(
@@ -165,6 +173,34 @@ class Matcher:
         if _best(changed) <= best.evidence.score:
             return found
         return _ranked([*found, *changed[:1], *self._refined(verifier, changed[:1])])
+
+    def _settled(
+        self, verifier: Verifier, peaks: QueryPeaks, found: list[Candidate]
+    ) -> list[Candidate]:
+        """Put the likeliest of several repetitions first, if the query lies in any.
+
+        Music that repeats itself has many places that can be no chance; votes do not tell them
+        apart, and a change of speed or pitch may have been found at the wrong one.
+        """
+        if _best(found) < self._sure[1]:
+            return found
+        best = found[0]
+        if best.effort == 2 or len(_rivals(found)) > 1:
+            found = _ranked(
+                [
+                    *found,
+                    *self._search(
+                        verifier,
+                        peaks,
+                        best.change,
+                        thorough=True,
+                        n_places=_MANY,
+                        effort=best.effort,
+                    ),
+                ]
+            )
+        first = max(_rivals(found), key=lambda one: one.evidence.likeness)
+        return [first, *(one for one in found if one is not first)]
 
     def _refined(self, verifier: Verifier, coarse: list[Candidate]) -> Iterator[Candidate]:
         for candidate in coarse:
@@ -207,6 +243,20 @@ def _scaled(change: Change, factor: float) -> Change:
 
 def _ranked(candidates: "Iterator[Candidate] | list[Candidate]") -> list[Candidate]:
     return sorted(candidates, key=lambda one: (-one.evidence.score, one.evidence.frame))
+
+
+def _rivals(found: list[Candidate]) -> list[Candidate]:
+    """Return the best candidate, and others elsewhere that come near it."""
+    best = found[0].evidence
+    return [
+        one
+        for number, one in enumerate(found)
+        if number == 0
+        or (
+            one.evidence.score >= _RIVAL * best.score
+            and abs(one.evidence.frame - best.frame) >= _APART
+        )
+    ]
 
 
 def _best(candidates: list[Candidate]) -> float:

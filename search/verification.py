@@ -38,6 +38,9 @@ class Evidence:
         Above what chance gives, in standard deviations, roughly; see `search.significance`.
     votes : float
         Those that led to the place.
+    likeness : float
+        How much of what each landmark may give it gives, on average. It tells a passage from its
+        near repetition, where the score, which is about chance, is much the same for both.
     rows : ndarray, shape (n,), int64
         The query's frame that each landmark falls on, never falling.
     hits : ndarray, shape (n,), bool
@@ -47,6 +50,7 @@ class Evidence:
     frame: float
     score: float
     votes: float
+    likeness: float
     rows: NDArray[np.int64]
     hits: NDArray[np.bool_]
 
@@ -118,18 +122,20 @@ class Verifier:
         pitched = frequencies * np.float32(change.pitch)
         inside = (rows >= 0) & (rows < self.n_frames) & (pitched < 4 * (self._n_bins - 1))
         if np.count_nonzero(inside) < _LEAST_LANDMARKS:
-            return Evidence(frame, 0.0, votes, rows[:0], np.empty(0, dtype=np.bool_))
+            return Evidence(frame, 0.0, votes, 0.0, rows[:0], np.empty(0, dtype=np.bool_))
         rows, pitched = rows[inside], pitched[inside]
         laid = rows + _MARGIN + _LAGS[:, np.newaxis]
         rises = self._rises[laid, np.rint(pitched / 4).astype(np.int64)]
         found = self._peaks[laid, (pitched / _CELL).astype(np.int64)]
         counts = found.sum(axis=1)
-        at = int(np.argmax(rises[_MAIN].sum(axis=1) + counts[_MAIN]))
+        gains = rises[_MAIN].sum(axis=1) + counts[_MAIN]
+        at = int(np.argmax(gains))
         expected = float(counts[_NULL].mean())
         surprise = 2 * (np.sqrt(counts[_MAIN].max() + 0.375) - np.sqrt(expected + 0.375))
         score = self._rise(rows, rises, at) + float(surprise) + 0.5 * float(np.sqrt(votes))
-        lag = int(_LAGS[at])
-        return Evidence(frame - lag * change.speed, score, votes, rows, found[at])
+        likeness = float(gains[at]) / len(rows)
+        begin = frame - int(_LAGS[at]) * change.speed
+        return Evidence(begin, score, votes, likeness, rows, found[at])
 
     def _rise(self, rows: NDArray[np.int64], rises: NDArray[np.float32], at: int) -> float:
         """Return how far the spectrum rises at the landmarks, against the same at other lags."""
