@@ -189,6 +189,24 @@ def test_every_occurrence_is_told_when_asked_for(tmp_path: Path) -> None:
     assert len(engine.identify(tmp_path / "jingle.wav")) == 1
 
 
+@pytest.mark.parametrize("speed", [1.0, 1.02])
+def test_the_right_one_of_several_repetitions_is_named(tmp_path: Path, speed: float) -> None:
+    loop = music(70, 8)
+    sound = np.concatenate([loop + 0.05 * music(71 + number, 8) for number in range(5)])
+    with CatalogueWriter(Catalogue.open(tmp_path / "catalogue", create=True)) as writer:
+        add(writer, "loops.wav", sound, SR)
+        save(writer)
+    with Catalogue.open(tmp_path / "catalogue") as opened:
+        engine = FingerprintEngine(opened)
+        for number in range(4):
+            at = round((8 * number + 1.1) * SR)
+            excerpt = soxr.resample(sound[at : at + 7 * SR], SR * speed, SR)[: 6 * SR]
+            (match,) = ask(engine, excerpt)
+            start_s = match.onset_s - match.query_onset_s * match.speed
+            assert start_s == pytest.approx(8 * number + 1.1, abs=0.1)
+            assert match.speed == pytest.approx(speed, abs=0.0025)
+
+
 def test_a_programme_gives_what_was_played_when(engine: FingerprintEngine, tmp_path: Path) -> None:
     programme = np.concatenate(
         [music(200, 20), music(4)[5 * SR : 35 * SR], music(201, 12), music(0)[20 * SR : 45 * SR]]
