@@ -23,6 +23,7 @@ from db.schema import FingerprintSchemeRow
 from db.stored_fingerprints import Ranges, SchemeState, StoredFingerprints, View, in_order
 from db.writer import CatalogueWriter
 
+_FEW: Final = 32  # postings of each file that stand for a key beyond the budget
 _NO_FRAMES: Final = np.empty(0, dtype=np.int64)
 
 
@@ -143,8 +144,10 @@ class FingerprintIndex:
         keys : ndarray, shape (m,), uint32
             In any order, also several times.
         budget : int, optional
-            Return no more postings than this: keys are served from the rarest on, each wholly or
-            not at all, until they come to one that is too much.
+            Return hardly more postings than this: keys are served from the rarest on, until they
+            come to one that is too much. Of as many of the others as half the budget allows the
+            first few postings are returned, so that what occurs thousands of times is found at some
+            of its places.
 
         Returns
         -------
@@ -167,8 +170,8 @@ class FingerprintIndex:
             ends -= starts
             totals += ends
             found.append((starts, ends))
-        served = None if budget is None else _rarest_first(totals, budget)
-        which, frames = _gather(runs, found, served)
+        limits = None if budget is None else _rarest_first(totals, budget, len(runs))
+        which, frames = _gather(runs, found, limits)
         return Postings(which, frames, totals.astype(np.int32))
 
     def landmarks(
@@ -303,31 +306,29 @@ def _between_files(runs: Sequence[LiveRun]) -> list[list[LiveRun]]:
     return parts
 
 
-def _rarest_first(counts: NDArray[np.intp], budget: int) -> NDArray[np.bool_]:
-    """Tell which keys can be served within a budget, from the rarest on; the first of equals."""
+def _rarest_first(counts: NDArray[np.intp], budget: int, n_files: int) -> NDArray[np.intp]:
+    """Return how many postings of each key to return, of each file; all, a few, or none."""
     ascending = np.sort(counts)
     n_served = int(np.searchsorted(np.cumsum(ascending), budget, side="right"))
     if n_served == len(counts):
-        return np.ones(len(counts), dtype=np.bool_)
-    limit = ascending[n_served]
-    served: NDArray[np.bool_] = counts < limit
-    equal = np.flatnonzero(counts == limit)
-    served[equal[: n_served - int(np.count_nonzero(served))]] = True
-    return served
+        return counts
+    order = np.argsort(counts, kind="stable")
+    limits = np.zeros_like(counts)
+    limits[order[:n_served]] = counts[order[:n_served]]
+    n_some = budget // 2 // (_FEW * n_files)
+    limits[order[n_served : n_served + n_some]] = _FEW
+    return limits
 
 
 def _gather(
     runs: Sequence[LiveRun],
     found: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
-    served: NDArray[np.bool_] | None,
+    limits: NDArray[np.intp] | None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return the key and the frame of all postings that were found and are live."""
-    chosen = []
-    for _, counts in found:
-        some = counts > 0
-        if served is not None:
-            some &= served
-        chosen.append(np.flatnonzero(some))
+    if limits is not None:
+        found = [(starts, np.minimum(counts, limits)) for starts, counts in found]
+    chosen = [np.flatnonzero(counts) for _, counts in found]
     sizes = [int(counts[at].sum()) for (_, counts), at in zip(found, chosen, strict=True)]
     which = np.empty(sum(sizes), dtype=np.int32)
     frames = np.empty(sum(sizes), dtype=np.int64)

@@ -223,12 +223,7 @@ def _write(
         offsets.put(sizes)
         words.put(encoded)
     blocks = words.next_section("<u4")
-    per_block = np.zeros(layout.n_blocks + 1, dtype=np.uint32)
-    for positions, _ in landmarks():
-        if len(positions):
-            first = int(positions[0]) // BLOCK_FRAMES
-            counts = np.bincount(positions // BLOCK_FRAMES - first)
-            per_block[first + 1 : first + 1 + len(counts)] += counts.astype(np.uint32)
+    per_block = _counts_before(layout, landmarks())
     blocks.put(np.cumsum(per_block, dtype=np.uint32))
     frames = blocks.next_section("<u1")
     frequencies = frames.next_section("<u2", int(per_block.sum(dtype=np.int64)))
@@ -254,6 +249,17 @@ def _write(
     file.seek(0)
     file.write(header + checksum.digest())
     return PostingsFile(path, layout, words.count, checksum.hexdigest(), frequencies.end)
+
+
+def _counts_before(layout: Layout, landmarks: LandmarkParts) -> NDArray[np.uint32]:
+    """Return 0, then the landmarks in each block of frames."""
+    counts = np.zeros(layout.n_blocks + 1, dtype=np.uint32)
+    for positions, _ in landmarks:
+        if len(positions):
+            first = int(positions[0]) // BLOCK_FRAMES
+            some = np.bincount(positions // BLOCK_FRAMES - first)
+            counts[first + 1 : first + 1 + len(some)] += some.astype(np.uint32)
+    return counts
 
 
 @contextmanager

@@ -84,15 +84,7 @@ def failure(row: FailureRow) -> Failure:
 
 def load_recordings(session: Session, ids: list[int]) -> dict[int, RecordingInfo]:
     """Return recordings with all their files by id; no more ids than one IN clause takes."""
-    files: dict[int, list[FileInfo]] = {}
-    query = (
-        select(FileRow, CollectionRow.name, CollectionRow.root)
-        .join(CollectionRow)
-        .where(FileRow.recording_id.in_(ids))
-        .order_by(FileRow.missing_since.is_not(None), FileRow.id)
-    )
-    for row, collection, root in session.execute(query):
-        files.setdefault(row.recording_id, []).append(_file_info(row, collection, root))
+    files = _files(session, ids)
     described = {
         row.recording_id: _descriptor_values(row)
         for row in session.scalars(
@@ -124,6 +116,20 @@ def load_recordings(session: Session, ids: list[int]) -> dict[int, RecordingInfo
         )
         for row in session.scalars(select(RecordingRow).where(RecordingRow.id.in_(ids)))
     }
+
+
+def _files(session: Session, ids: list[int]) -> dict[int, list[FileInfo]]:
+    """Return the files of recordings, present before missing."""
+    files: dict[int, list[FileInfo]] = {}
+    query = (
+        select(FileRow, CollectionRow.name, CollectionRow.root)
+        .join(CollectionRow)
+        .where(FileRow.recording_id.in_(ids))
+        .order_by(FileRow.missing_since.is_not(None), FileRow.id)
+    )
+    for row, collection, root in session.execute(query):
+        files.setdefault(row.recording_id, []).append(_file_info(row, collection, root))
+    return files
 
 
 def _counts(rows: Iterable[Sequence[Any]]) -> dict[int, dict[str, int]]:

@@ -346,7 +346,9 @@ def mono_blocks(
         rate = reader.info.sample_rate
         resampler = MonoResampler(rate, sr)
         start = round(start_s * rate)
-        stop = None if to_s is None else round(to_s * rate)
+        stop = None if to_s is None or to_s == float("inf") else round(to_s * rate)
+        if stop == start:
+            raise AudioError(f"the stretch from {start_s:g} s to {to_s:g} s holds no sample")
         position = 0
         for block in reader.blocks():
             end = len(block) if stop is None else stop - position

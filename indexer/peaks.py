@@ -73,7 +73,7 @@ class PeakStream:
     Parameters
     ----------
     per_s : int
-        The greatest number of peaks within any second.
+        About how many peaks to keep in a second: each is one of so many in the second around it.
     """
 
     def __init__(self, per_s: int) -> None:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from db.landmarks import Landmarks
 
 _STEPS = 1.5  # of frequency, for rounding, between landmarks that coincide
-_FRAMES = 1.5  # between them in time
+COINCIDE_FRAMES = 1.5  # between them in time
 _NEAR = 3.5  # among those the line is fitted: wider, or it would settle beside the middle
 _REACH, _LEAST_LATE = 75.0, 6.5  # frames too early or late, in which chance is counted
-_CHANCE = _FRAMES / (_REACH - _LEAST_LATE)
+_CHANCE = COINCIDE_FRAMES / (_REACH - _LEAST_LATE)
 _AT_ONCE = 1 << 13
 
 _CELL = 63  # frames, 1.008 s; the passage is judged second by second, with those beside it
@@ -159,10 +159,17 @@ def _within(
     return int(np.floor(begin)), int(np.ceil(max(begin, end)))
 
 
-def _coincident(
-    first: Landmarks, second: Landmarks, line: Line, part: slice, *, slack: float = 0.0
+def coincident(
+    first: Landmarks,
+    second: Landmarks,
+    line: Line,
+    part: slice,
+    *,
+    slack: float = 0.0,
+    reach: float = _REACH,
+    steps: float = _STEPS,
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the pairs of landmarks of like frequency, at most `_REACH` frames apart.
+    """Return the pairs of landmarks of like frequency that lie near a line.
 
     Parameters
     ----------
@@ -170,6 +177,10 @@ def _coincident(
         Of the first recording's landmarks.
     slack
         By which part of its frequency a landmark may lie farther away.
+    reach
+        How many frames the two may be apart.
+    steps
+        How many steps of frequency the two may be apart, besides `slack`.
 
     Returns
     -------
@@ -180,17 +191,18 @@ def _coincident(
         By how many steps of frequency it is higher.
     """
     found = []
-    for start in range(part.start, part.stop, _AT_ONCE):
-        stop = min(start + _AT_ONCE, part.stop)
+    at_once = max(1, round(_AT_ONCE * _REACH / reach))
+    for start in range(part.start, part.stop, at_once):
+        stop = min(start + at_once, part.stop)
         places = line.to_second(first.frames[start:stop].astype(np.float64))
-        low = np.searchsorted(second.frames, places - _REACH)
-        n_near = np.searchsorted(second.frames, places + _REACH, side="right") - low
+        low = np.searchsorted(second.frames, places - reach)
+        n_near = np.searchsorted(second.frames, places + reach, side="right") - low
         of_first = np.repeat(np.arange(stop - start), n_near)
         ends = np.cumsum(n_near)
         of_second = np.arange(len(of_first)) + np.repeat(low - ends + n_near, n_near)
         pitched = first.frequencies[start:stop] * line.speed
         higher = second.frequencies[of_second] - pitched[of_first]
-        like = np.abs(higher) <= _STEPS + slack * pitched[of_first]
+        like = np.abs(higher) <= steps + slack * pitched[of_first]
         of_first, of_second, higher = of_first[like], of_second[like], higher[like]
         late = second.frames[of_second] - places[of_first]
         found.append((of_first + start, of_second, late, higher))
@@ -212,7 +224,7 @@ def _sharpened(first: Landmarks, second: Landmarks, seed: Line, begin: float, en
     """Look for the speed and the time about a seed at which most landmarks coincide."""
     part = _part(first, begin, end)
     slack = float(np.abs(_SPEEDS).max())
-    of_first, _, late, higher = _coincident(first, second, seed, part, slack=slack)
+    of_first, _, late, higher = coincident(first, second, seed, part, slack=slack)
     since = first.frames[of_first] - seed.first
     pitched = first.frequencies[of_first] * seed.speed
     reach = int(_REACH) + 8
@@ -240,8 +252,8 @@ class _Laid:
         self._first, self._second, self._line = first, second, line
         self._begin, self._end = begin, end
         part = _part(first, begin, end)
-        of_first, of_second, late, _ = _coincident(first, second, line, part)
-        hit = np.abs(late) <= _FRAMES
+        of_first, of_second, late, _ = coincident(first, second, line, part)
+        hit = np.abs(late) <= COINCIDE_FRAMES
         self._hits, once = np.unique(of_first[hit], return_index=True)
         self._late = late[hit][once]
         near = np.abs(late) <= _NEAR
@@ -345,8 +357,8 @@ def _scatter(late: NDArray[np.float64], n_by_chance: float) -> float:
     """Return the standard deviation of some times, of which as many are there by chance."""
     n_others = len(late) - n_by_chance
     if n_others < 1:
-        return _FRAMES
-    squares = len(late) * float(np.var(late)) - n_by_chance * _FRAMES**2 / 3
+        return COINCIDE_FRAMES
+    squares = len(late) * float(np.var(late)) - n_by_chance * COINCIDE_FRAMES**2 / 3
     return float(np.sqrt(max(squares, 0.0) / n_others))
 
 

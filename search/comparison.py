@@ -2,8 +2,9 @@
 
 Hints from keys (`search.seeds`) are followed up landmark by landmark (`search.alignment`). A
 passage counts if so many of its landmarks coincide, and so closely, as only those of the same sound
-do: another performance of a piece, however alike, has them at other moments. Machines that play the
-same notes twice at the same moments with like sounds may be taken for copies.
+do: another performance of a piece, however alike, has them at other moments. Nor does it count if
+all that is shared is a loop under something else (`search.loops`). Machines that play the same
+notes twice at the same moments with like sounds may be taken for copies.
 """
 
 from collections import defaultdict
@@ -15,6 +16,7 @@ import numpy as np
 from db.fingerprint_index import FingerprintIndex
 from db.landmarks import Landmarks
 from search.alignment import Line, Passage, follow
+from search.loops import is_loop_under_something_else
 from search.seeds import Seed
 
 _SHORT_S = 5.0  # passages that are shorter need more in common
@@ -99,7 +101,9 @@ class Comparison:
             followed = [
                 passage
                 for passage in follow(first, second, seed.line)
-                if self._is_sure(passage) and not any(_is_same(passage, known) for known in found)
+                if self._is_sure(passage)
+                and not any(_is_same(passage, known) for known in found)
+                and not is_loop_under_something_else(first, second, passage)
             ]
             found += followed
             failures += not followed

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from db.catalogue import Catalogue
 from db.fingerprint_index import FingerprintIndex
-from db.overview import status
+from db.overview import count_recordings
 from db.records import RecordingInfo
 from indexer.fingerprint import DEFAULT_FINGERPRINTER, load_fingerprinter
 from search.alignment import Passage
@@ -130,25 +130,28 @@ def find_duplicates(
     min_overlap_s : float
         The shortest passage that is reported as an excerpt, in seconds. A copy may be shorter.
 
-    Raises
-    ------
-    UnknownName
-        If the catalogue holds no fingerprints.
+    Returns
+    -------
+    Duplicates
+        Without fingerprints, only files with the same bytes are found; `Duplicates.notes` says so.
     """
     fingerprinter = load_fingerprinter(DEFAULT_FINGERPRINTER)
-    index = FingerprintIndex.open(
-        catalogue, fingerprinter.id, fingerprinter.keys, key_bits=fingerprinter.key_bits
-    )
-    comparison = Comparison(index, fingerprinter.frame_s, min_overlap_s)
     shared: list[Shared] = []
-    for first_id, seeds in find_seeds(
-        index, fingerprinter.keys, speeds=_SPEEDS, on_progress=on_progress
-    ):
-        shared += comparison.compare(first_id, seeds)
+    notes: list[str] = []
+    if fingerprinter.id in {scheme.name for scheme in catalogue.schemes()}:
+        index = FingerprintIndex.open(
+            catalogue, fingerprinter.id, fingerprinter.keys, key_bits=fingerprinter.key_bits
+        )
+        comparison = Comparison(index, fingerprinter.frame_s, min_overlap_s)
+        for first_id, seeds in find_seeds(
+            index, fingerprinter.keys, speeds=_SPEEDS, on_progress=on_progress
+        ):
+            shared += comparison.compare(first_id, seeds)
+        notes += index.notes
+    notes += _notes(catalogue, fingerprinter.id)
     copies, excerpts = _pairs(catalogue, shared, fingerprinter.frame_s)
     several = catalogue.recordings(catalogue.recordings_in_several_files())
-    notes = (*index.notes, *_notes(catalogue, fingerprinter.id))
-    return Duplicates(_groups(copies, several.values()), tuple(excerpts), notes)
+    return Duplicates(_groups(copies, several.values()), tuple(excerpts), tuple(notes))
 
 
 def _pairs(
@@ -170,7 +173,9 @@ def _pairs(
 
 
 def _notes(catalogue: Catalogue, scheme: str) -> Iterator[str]:
-    n_recordings = status(catalogue).n_recordings
+    n_recordings = count_recordings(catalogue)
+    if n_recordings == 0:
+        yield "the catalogue holds no recordings: `echoic index FOLDER` takes them in"
     n_without = n_recordings - len(catalogue.recordings_with_fingerprint(scheme))
     if n_without > 0:
         yield (

@@ -16,7 +16,7 @@ from indexer.landmarks import LandmarkFingerprinter
 from search.errors import QueryError
 from search.identify import Candidate, Matcher, changes_within
 from search.significance import Law
-from search.tracks import Sighting, Track, tracks_of, without_overlaps
+from search.tracks import Sighting, Track, played, tracks_of
 
 MAX_CHANGE = 0.024
 """How far speed and pitch are searched by default: the tolerance of turntables and tape decks."""
@@ -31,6 +31,9 @@ _SURE = (1e-5, 1e-4)
 
 _WORTH_KEEPING = 0.1
 """Parts of a programme with at most this probability are kept: neighbours may confirm them."""
+
+_RIVAL = 0.75
+"""Recordings with at least this share of the best score may hold the same sound as the best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,10 @@ class FingerprintEngine:
         QueryError
             If `p_false` is not a probability.
         """
-        parts = self._parts(path, from_s or 0.0, to_s)
+        from indexer.audio import mono_blocks  # decoders, which other questions need not load
+
+        blocks = _named(path, mono_blocks(path, self.sample_rate, from_s=from_s or 0.0, to_s=to_s))
+        parts = self._parts(blocks, from_s or 0.0)
         return self._identify(parts, p_false=p_false, every=all_occurrences)
 
     def identify_samples(
@@ -153,14 +159,15 @@ class FingerprintEngine:
         p_false: float = 1e-3,
         all_occurrences: bool = False,
     ) -> list[Match]:
-        """Find which recording an excerpt of some seconds was taken from; see `identify`.
+        """Find which recordings a sound was taken from; see `identify`.
 
         Parameters
         ----------
         samples : ndarray, shape (n,), float32
             Mono, at `sample_rate`.
         """
-        return self._identify([(0.0, samples)], p_false=p_false, every=all_occurrences)
+        parts = self._parts([samples], 0.0)
+        return self._identify(parts, p_false=p_false, every=all_occurrences)
 
     def _identify(
         self, parts: Iterable[tuple[float, NDArray[np.float32]]], *, p_false: float, every: bool
@@ -168,45 +175,51 @@ class FingerprintEngine:
         if not 0 < p_false < 1:
             raise QueryError(f"{p_false:g} is not a probability: give a number between 0 and 1")
         self._index.refresh()
+        worth_keeping = max(p_false, _WORTH_KEEPING)
         sightings, n_parts = [], 0
         for onset_s, samples in parts:
-            sightings += self._sightings(onset_s, samples, every=every)
+            sightings += self._sightings(onset_s, samples, worth_keeping, every=every)
             n_parts += 1
-        tracks = [t for t in tracks_of(sightings, n_parts=n_parts) if t.p_false <= p_false]
-        if not every:
-            tracks = without_overlaps(tracks)
+        if every:
+            tracks = [t for t in tracks_of(sightings, n_parts=n_parts) if t.p_false <= p_false]
+        else:
+            tracks = played(sightings, n_parts=n_parts, p_false=p_false)
         if n_parts == 1:
             tracks.sort(key=lambda track: -track.score)
         return self._matches(tracks)
 
     def _parts(
-        self, path: Path, from_s: float, to_s: float | None
+        self, blocks: Iterable[NDArray[np.float32]], from_s: float
     ) -> Iterator[tuple[float, NDArray[np.float32]]]:
         """Yield the parts of a query, each with its onset in seconds."""
-        from indexer.audio import mono_blocks  # decoders, which other questions need not load
-
-        sr = self._fingerprinter.sample_rate
+        sr = self.sample_rate
         excerpt, part, hop = (round(s * sr) for s in (_EXCERPT_S, _PART_S, _HOP_S))
         held, n_given = np.empty(0, dtype=np.float32), 0
-        try:
-            for block in mono_blocks(path, sr, from_s=from_s, to_s=to_s):
-                held = np.concatenate([held, block])
-                while len(held) > excerpt:
-                    yield from_s + n_given / sr, held[:part]
-                    held = held[hop:]
-                    n_given += hop
-        except AudioError as error:
-            raise AudioError(f"{path}: {error}") from error
+        for block in blocks:
+            held = np.concatenate([held, block])
+            while len(held) > excerpt:
+                yield from_s + n_given / sr, held[:part]
+                held = held[hop:]
+                n_given += hop
         yield from_s + n_given / sr, held
 
     def _sightings(
-        self, onset_s: float, samples: NDArray[np.float32], *, every: bool
+        self, onset_s: float, samples: NDArray[np.float32], worth_keeping: float, *, every: bool
     ) -> list[Sighting]:
-        """Return what may be heard in one part: the likeliest, or all that is likely."""
-        duration_s = len(samples) / self._fingerprinter.sample_rate
+        """Return what may be heard in one part, the best first.
+
+        Every place; or of each recording that comes near the best its best place, since an archive
+        may hold copies of what is heard, and neighbouring parts have to agree on one.
+        """
+        duration_s = len(samples) / self.sample_rate
         if duration_s < _LEAST_PART_S:
             return []
-        law = Law.of(duration_s=duration_s, archive_s=self.archive_s, n_changes=len(self._changes))
+        law = Law.of(
+            duration_s=duration_s,
+            archive_s=self.archive_s,
+            n_changes=len(self._changes),
+            every=every,
+        )
         matcher = Matcher(
             self._index,
             self._fingerprinter,
@@ -215,29 +228,31 @@ class FingerprintEngine:
         )
         sightings: list[Sighting] = []
         for candidate in matcher.candidates(samples, every=every):
-            p_false = law.p_false(candidate.evidence.score)
-            if p_false > _WORTH_KEEPING:
+            score = candidate.evidence.score
+            p_false = law.p_false(score)
+            if p_false > worth_keeping:
+                break
+            if not every and sightings and score < _RIVAL * sightings[0].score:
                 break
             sighting = self._sighting(candidate, onset_s, p_false)
             if sighting and not any(
-                sighting.is_same_place(other) or sighting.is_echo_of(other) for other in sightings
+                sighting.is_covered_by(other)
+                or (not every and sighting.recording_id == other.recording_id)
+                for other in sightings
             ):
                 sightings.append(sighting)
-                if not every:
-                    break
         return sightings
 
     def _sighting(self, candidate: Candidate, onset_s: float, p_false: float) -> Sighting | None:
         evidence, frame_s = candidate.evidence, self._fingerprinter.frame_s
         first, last = evidence.extent()
-        middle = evidence.frame + (first + last) / 2 * candidate.change.speed
-        ids, _ = self._index.locate(np.array([round(middle)], dtype=np.int64))
+        middle = round(evidence.frame + (first + last) / 2 * candidate.change.speed)
+        ids, within = self._index.locate(np.array([middle], dtype=np.int64))
         if ids[0] < 0:
             return None  # it has been removed since
-        start, _ = self._index.span(int(ids[0]))
         return Sighting(
             int(ids[0]),
-            (evidence.frame - start) * frame_s,
+            (float(evidence.frame) - middle + int(within[0])) * frame_s,
             onset_s,
             onset_s + first * frame_s,
             onset_s + last * frame_s,
@@ -257,14 +272,23 @@ class FingerprintEngine:
     def _match(self, track: Track, recording: RecordingInfo) -> Match:
         end_s = recording.technical.duration_s
         onset_s, offset_s = track.in_recording()
+        query_onset_s, query_offset_s = track.in_query()
         return Match(
             recording,
             min(max(onset_s, 0.0), end_s),
             min(max(offset_s, 0.0), end_s),
-            track.query_onset_s,
-            track.query_offset_s,
+            query_onset_s,
+            query_offset_s,
             track.change.speed,
             track.change.pitch,
             track.score,
             track.p_false,
         )
+
+
+def _named(path: Path, blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    """Pass blocks on; say which file it is that cannot be decoded."""
+    try:
+        yield from blocks
+    except AudioError as error:
+        raise AudioError(f"{path}: {error}") from error

@@ -1,7 +1,7 @@
 """Find where a short stretch of sound lies in the archive, if it does."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ _POSTINGS_AT_MOST, _POSTINGS_THOROUGH, _POSTINGS_CHANGED = 100_000, 200_000, 60_
 bound the time of a query in a large archive; keys that are not rare hardly help there."""
 
 _FEW, _MANY = 6, 32  # places that are weighed: at first, and when those gave nothing
-_EVERY = 256  # places that are weighed when all occurrences are asked for
+_EVERY = 1024  # places that are weighed when all occurrences are asked for
 _PER_CHANGE = 3  # places that are kept of each change of speed and pitch that is tried
 _STEP = 0.004  # between changes that are tried
 _REFINE = (-0.0024, -0.0016, -0.0008, 0.0008, 0.0016, 0.0024)
@@ -200,7 +200,9 @@ class Matcher:
                 ]
             )
         first = max(_rivals(found), key=lambda one: one.evidence.likeness)
-        return [first, *(one for one in found if one is not first)]
+        # That the query is there at all is as sure as for the best of them.
+        surest = replace(first.evidence, score=_best(found))
+        return [replace(first, evidence=surest), *(one for one in found if one is not first)]
 
     def _refined(self, verifier: Verifier, coarse: list[Candidate]) -> Iterator[Candidate]:
         for candidate in coarse:
@@ -224,7 +226,7 @@ def changes_within(most: float, *, kinds: Sequence[str] = ("speed", "pitch")) ->
     kinds
         Of ``"speed"`` (a tape: tempo and pitch together), ``"pitch"`` and ``"tempo"`` (each alone).
     """
-    n_steps = round(most / _STEP)
+    n_steps = int(most / _STEP + 1e-9)
     factors = [1 + _STEP * step for step in range(-n_steps, n_steps + 1) if step]
     made = {
         "speed": lambda factor: Change(factor, factor),

@@ -78,7 +78,9 @@ def find_seeds(
         within = (frames - start).astype(np.int32)
         landmarks = Landmarks(within, frequencies, _STRETCH + _AHEAD)
         if len(within):
-            for done in [id_ for id_ in waiting if _ends_before(index, id_, start)]:
+            # Those before the recording that goes on here have no more seeds to come.
+            (current,) = index.locate(np.array([start]))[0].tolist()
+            for done in [id_ for id_ in waiting if id_ != current]:
                 yield done, waiting.pop(done)
             for speed in speeds:
                 for seed in _seeds_of(index, expand, start, landmarks, speed):
@@ -96,11 +98,6 @@ def _extent(index: FingerprintIndex) -> tuple[int, int]:
     first, _ = index.span(int(ids[0]))
     last, n_frames = index.span(int(ids[-1]))
     return first, last + n_frames
-
-
-def _ends_before(index: FingerprintIndex, recording_id: int, frame: int) -> bool:
-    first, n_frames = index.span(recording_id)
-    return first + n_frames <= frame
 
 
 def _seeds_of(

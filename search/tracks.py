@@ -18,9 +18,9 @@ _MOST_SUPPORT = 0.1
 recording in one part, by the same drum machine say, easily does so in the next."""
 
 _OVERLAP = 0.5
+"""What shares more than this with a better one is not told beside it."""
 
-_ECHO = 0.5
-"""What a passage resembles itself by a beat later scores less than this share of the passage."""
+_LEAST_P = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,12 @@ class Sighting:
             and abs(self.at(middle_s) - other.at(middle_s)) <= _SAME_LINE_S
         )
 
-    def is_echo_of(self, other: "Sighting") -> bool:
-        """Tell whether this is but what a better sighting is like a moment earlier or later."""
-        if self.recording_id != other.recording_id or self.score >= _ECHO * other.score:
+    def is_covered_by(self, other: "Sighting") -> bool:
+        """Tell whether a better sighting is in much the same passage of the same recording.
+
+        What repeats itself is like itself a beat earlier and later; that is no other occurrence.
+        """
+        if self.recording_id != other.recording_id:
             return False
         mine = self.at(self.query_onset_s), self.at(self.query_offset_s)
         theirs = other.at(other.query_onset_s), other.at(other.query_offset_s)
@@ -75,19 +78,22 @@ class Track:
 
     Attributes
     ----------
+    sightings : tuple of Sighting
+        In order of time, at least one.
     best : Sighting
-        The surest of its sightings.
-    n_parts : int
-        How many parts it was heard in.
+        The surest of them.
+    p_false : float
+        Probability that it is heard in a query that does not hold it.
     """
 
-    recording_id: int
-    query_onset_s: float
-    query_offset_s: float
+    sightings: tuple[Sighting, ...]
     best: Sighting
-    last: Sighting
-    n_parts: int
     p_false: float
+
+    @property
+    def recording_id(self) -> int:
+        """The recording that is heard."""
+        return self.best.recording_id
 
     @property
     def change(self) -> Change:
@@ -101,11 +107,16 @@ class Track:
 
     def in_query(self) -> tuple[float, float]:
         """Return onset and offset in the query, in seconds."""
-        return self.query_onset_s, self.query_offset_s
+        return (
+            min(sighting.query_onset_s for sighting in self.sightings),
+            max(sighting.query_offset_s for sighting in self.sightings),
+        )
 
     def in_recording(self) -> tuple[float, float]:
         """Return onset and offset in the recording, in seconds."""
-        return self.best.at(self.query_onset_s), self.last.at(self.query_offset_s)
+        # Each end by the part next to it: a speed that is told slightly wrong adds up.
+        onset_s, offset_s = self.in_query()
+        return self.sightings[0].at(onset_s), self.sightings[-1].at(offset_s)
 
 
 def tracks_of(sightings: Iterable[Sighting], *, n_parts: int) -> list[Track]:
@@ -122,27 +133,49 @@ def tracks_of(sightings: Iterable[Sighting], *, n_parts: int) -> list[Track]:
         By onset in the query.
     """
     chains: list[list[Sighting]] = []
+    open_chains: list[list[Sighting]] = []
     for sighting in sightings:
-        for chain in reversed(chains):
-            gap_s = sighting.query_onset_s - chain[-1].query_offset_s
-            if gap_s <= _LONGEST_GAP_S and sighting.is_same_place(chain[-1]):
+        earliest_s = sighting.query_onset_s - _LONGEST_GAP_S
+        open_chains = [one for one in open_chains if one[-1].query_offset_s >= earliest_s]
+        for chain in reversed(open_chains):
+            if sighting.is_same_place(chain[-1]):
                 chain.append(sighting)
                 break
         else:
             chains.append([sighting])
+            open_chains.append(chains[-1])
     tracks = [_track(chain, n_parts) for chain in chains]
-    return sorted(tracks, key=lambda track: (track.query_onset_s, -track.score))
+    return sorted(tracks, key=lambda track: (track.in_query()[0], -track.score))
 
 
-def without_overlaps(tracks: list[Track]) -> list[Track]:
-    """Leave out tracks of which half lies under a surer one; the order stays."""
+def played(sightings: Iterable[Sighting], *, n_parts: int, p_false: float) -> list[Track]:
+    """Return what was played when, one recording at a time.
+
+    Of several recordings that hold the same sound that which explains most of a stretch is taken;
+    what it leaves of the others' stretches is theirs.
+
+    Parameters
+    ----------
+    sightings
+        In order of time; of one part, the best first.
+    n_parts : int
+        As in `tracks_of`.
+    p_false : float
+        What a track's probability may be at most.
+    """
+    left = list(sightings)
     kept: list[Track] = []
-    for track in sorted(tracks, key=lambda track: (track.p_false, -track.score)):
+    while tracks := [t for t in tracks_of(left, n_parts=n_parts) if t.p_false <= p_false]:
+        track = max(tracks, key=lambda one: sum(sighting.score for sighting in one.sightings))
+        kept.append(track)
         span = track.in_query()
-        length_s = max(span[1] - span[0], 1e-3)
-        if not any(_shared_s(span, other.in_query()) > _OVERLAP * length_s for other in kept):
-            kept.append(track)
-    return [track for track in tracks if track in kept]
+        left = [one for one in left if not _is_under(one, span)]
+    return sorted(kept, key=lambda track: track.in_query()[0])
+
+
+def _is_under(sighting: Sighting, span: tuple[float, float]) -> bool:
+    own = sighting.query_onset_s, sighting.query_offset_s
+    return _shared_s(own, span) > _OVERLAP * (own[1] - own[0]) or own[0] == own[1]
 
 
 def _shared_s(one: tuple[float, float], other: tuple[float, float]) -> float:
@@ -154,12 +187,4 @@ def _track(chain: list[Sighting], n_parts: int) -> Track:
     # Parts overlap by half: only every second one is evidence of its own.
     others = chain[chain.index(best) % 2 :: 2]
     support = math.prod(max(other.p_false, _MOST_SUPPORT) for other in others if other is not best)
-    return Track(
-        best.recording_id,
-        min(sighting.query_onset_s for sighting in chain),
-        max(sighting.query_offset_s for sighting in chain),
-        best,
-        chain[-1],
-        len(chain),
-        min(1.0, n_parts * best.p_false * support),
-    )
+    return Track(tuple(chain), best, min(1.0, max(_LEAST_P, n_parts * best.p_false * support)))

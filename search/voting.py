@@ -16,6 +16,9 @@ _SUBFRAMES = 4
 
 _BIN_SUBFRAMES = 8  # two frames, 32 ms
 _WEIGHT_BITS = 8
+_COMMON = (
+    200  # a key may be this common and say no less: a jingle can be in thousands of recordings
+)
 _ANCHOR_BITS = 16
 
 
@@ -50,7 +53,7 @@ def vote(found: Postings, times: NDArray[np.float32], n_places: int) -> list[Pla
         return []
     asked = np.rint(times * _SUBFRAMES).astype(np.int64)
     # At most 255: a quarter of the weights' steps is lost to rounding, no more.
-    weights = np.rint(255 / np.sqrt(1.0 + found.counts)).astype(np.int64)
+    weights = np.rint(255 / np.sqrt(1.0 + np.minimum(found.counts, _COMMON))).astype(np.int64)
     of_key = (asked << _WEIGHT_BITS) | weights
     bins = (found.frames * _SUBFRAMES - asked[found.which]) // _BIN_SUBFRAMES
     least = int(bins.min())

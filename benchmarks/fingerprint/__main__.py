@@ -18,6 +18,7 @@ from pathlib import Path
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
 
+from benchmarks.fingerprint.adjudication import without_shared
 from benchmarks.fingerprint.corpus import describe, load_corpus
 from benchmarks.fingerprint.degradations import DEGRADATIONS, TAPE
 from benchmarks.fingerprint.queries import CACHE, EXCERPTS, NEGATIVES, load_queries
@@ -73,7 +74,10 @@ def main() -> None:
                 )
                 answered.append(ask_all(chosen.system, Path(folder), queries, chosen.jobs))
                 outcomes[f"{kind} {seconds:g} s"] = answered[-1]
-            summaries.append(summarise(seconds, *answered))
+            matches, negatives, copies = answered
+            negatives = without_shared(corpus.store, seconds, negatives)
+            n_shared = len(answered[1]) - len(negatives)
+            summaries.append(summarise(seconds, matches, negatives, copies, n_shared=n_shared))
     lines = list(markdown(chosen.system, building, summaries))
     print("\n".join(lines))
     _write(chosen, lines, outcomes, [asdict(building), *map(asdict, summaries)])

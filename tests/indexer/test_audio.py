@@ -392,6 +392,8 @@ def test_a_stretch_is_the_stretch_that_was_asked_for(tmp_path: Path) -> None:
     [
         (2.0, 2.0, "is empty"),
         (3.0, 2.0, "is empty"),
+        (0.5, 0.500001, "holds no sample"),
+        (0.5, float("inf"), "ends at inf s"),
         (-1.0, None, "is empty"),
         (float("nan"), None, "is empty"),
         (6.0, None, "begins at 6 s, the file ends at 5.00 s"),

@@ -12,7 +12,6 @@ import soxr
 from numpy.typing import NDArray
 
 from db.catalogue import Catalogue
-from db.errors import UnknownName
 from db.fingerprint_index import save_fingerprint_index
 from db.landmarks import Landmarks
 from db.records import Analysis, Description, FileState, SchemeInfo, Technical
@@ -94,6 +93,26 @@ def drum_loop(duration_s: float = 40.0) -> Samples:
         n = min(round(0.12 * SR), len(bar) - onset)
         bar[onset : onset + n] += rng.standard_normal(n) * np.exp(-np.arange(n) / (0.02 * SR))
     return (0.1 * np.tile(bar, round(duration_s / 2))).astype(np.float32)
+
+
+def over_a_drum_machine(
+    seed: int, *, drums: float, riff: int | None = None, duration_s: float = 30.0
+) -> Samples:
+    """The same hit every quarter of a second, and with each a note of a melody at random.
+
+    With a riff, it is of so many notes, over and over.
+    """
+    rng, t = np.random.default_rng(seed), np.arange(SR // 3) / SR
+    hit = np.random.default_rng(7).standard_normal(SR // 8) * np.exp(-np.arange(SR // 8) / 290)
+    n_hits = round(4 * duration_s)
+    melody = np.resize(rng.integers(0, 24, riff or n_hits), n_hits)
+    sound = np.zeros(round(duration_s * SR) + len(t))
+    for number, pitch in enumerate(melody.tolist()):
+        onset = number * SR // 4
+        sound[onset : onset + len(hit)] += drums * hit
+        note = np.sin(2 * np.pi * 220 * 2 ** (pitch / 12) * t) * np.exp(-4 * t)
+        sound[onset : onset + len(t)] += 0.15 * note
+    return sound[: round(duration_s * SR)].astype(np.float32)
 
 
 def with_parts(sound: Samples, *parts: tuple[float, Samples]) -> Samples:
@@ -368,6 +387,41 @@ def test_a_tape_of_two_recordings_does_not_make_them_copies_of_each_other(tmp_pa
     }
 
 
+@pytest.mark.parametrize("drums", [0.4, 0.05])
+@pytest.mark.parametrize("riff", [None, 8])
+def test_different_pieces_over_one_drum_machine_share_nothing(
+    drums: float, riff: int | None, tmp_path: Path
+) -> None:
+    found = duplicates_of(
+        tmp_path,
+        {f"{seed}.wav": over_a_drum_machine(seed, drums=drums, riff=riff) for seed in (1, 2, 3)},
+    )
+    assert all_pairs(found) == []
+
+
+def test_a_loop_and_a_piece_over_a_drum_machine_are_copies_in_another_codec(
+    tmp_path: Path,
+) -> None:
+    """The one is nothing but a loop; the other has something that comes only once."""
+    loop = np.tile(music(1, 2), 15)
+    over = over_a_drum_machine(4, drums=0.2)
+    found = duplicates_of(
+        tmp_path,
+        {
+            "loop.wav": loop,
+            "loop-vorbis.wav": encoded(0.5 * loop, tmp_path, "VORBIS"),
+            "over.wav": over,
+            "over-mp3.wav": encoded(0.5 * over, tmp_path, "MPEG_LAYER_III"),
+            "another.wav": over_a_drum_machine(5, drums=0.2),
+        },
+    )
+    assert groups_of(found) == {
+        frozenset({"loop.wav", "loop-vorbis.wav"}),
+        frozenset({"over.wav", "over-mp3.wav"}),
+    }
+    assert found.excerpts == ()
+
+
 def test_silence_before_and_after_is_no_content(tmp_path: Path) -> None:
     sound = music(62, 20)
     padded = with_parts(np.zeros(60 * SR, dtype=np.float32), (30, sound))
@@ -450,12 +504,16 @@ def test_a_recording_that_was_forgotten_is_no_duplicate(tmp_path: Path) -> None:
         assert groups_of(find_duplicates(writer.catalogue)) == {frozenset({"one.wav", "three.wav"})}
 
 
-def test_a_catalogue_without_fingerprints_says_what_to_do(tmp_path: Path) -> None:
-    with (
-        Catalogue.open(tmp_path / "catalogue", create=True) as empty,
-        pytest.raises(UnknownName, match="echoic index"),
-    ):
-        find_duplicates(empty)
+def test_without_fingerprints_files_with_the_same_bytes_are_found(tmp_path: Path) -> None:
+    with CatalogueWriter(Catalogue.open(tmp_path / "catalogue", create=True)) as writer:
+        (note,) = find_duplicates(writer.catalogue).notes
+        assert note.startswith("the catalogue holds no recordings: `echoic index")
+        for path, content in (("one.wav", "same"), ("two.wav", "same"), ("three.wav", "other")):
+            add(writer, path, music(69, 2), content=content, with_fingerprint=False)
+        found = find_duplicates(writer.catalogue)
+    assert groups_of(found) == {frozenset({"one.wav", "two.wav"})}
+    (note,) = found.notes
+    assert note.startswith("2 of 2 recordings have no fingerprint")
 
 
 def test_recordings_that_lack_a_fingerprint_are_counted(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from db.catalogue import Catalogue
 from db.errors import UnknownName
 from db.fingerprint_index import save_fingerprint_index
+from db.landmarks import Landmarks
 from db.records import Analysis, Description, FileState, SchemeInfo, Technical
 from db.writer import CatalogueWriter
 from indexer.audio import read_mono
@@ -41,11 +42,20 @@ def music(seed: int, duration_s: float = DURATION_S) -> NDArray[np.float32]:
     return sound.astype(np.float32)
 
 
-def add(writer: CatalogueWriter, name: str, samples: NDArray[np.float32], sr: int) -> None:
-    """Store a recording's fingerprint as indexing does."""
+def landmarks_of(samples: NDArray[np.float32], sr: int = SR) -> Landmarks:
     fingerprinter = LandmarkFingerprinter()
     stream = fingerprinter.stream()
     stream.push(soxr.resample(samples, sr, fingerprinter.sample_rate))
+    return stream.finish()
+
+
+def add(writer: CatalogueWriter, name: str, samples: NDArray[np.float32], sr: int) -> None:
+    """Store a recording's fingerprint as indexing does."""
+    add_all(writer, {name: landmarks_of(samples, sr)})
+
+
+def add_all(writer: CatalogueWriter, recordings: dict[str, Landmarks]) -> None:
+    fingerprinter = LandmarkFingerprinter()
     scheme = SchemeInfo(fingerprinter.id, fingerprinter.frame_s)
     collections = writer.catalogue.collections()
     collection = collections[0] if collections else writer.add_collection("music", "/music")
@@ -56,14 +66,15 @@ def add(writer: CatalogueWriter, name: str, samples: NDArray[np.float32], sr: in
                 name,
                 FileState(len(name), 0),
                 f"sha256:{name}",
-                Technical(len(samples) / sr, sr, 1, "WAV", "PCM_16", 16),
+                Technical(landmarks.n_frames * scheme.frame_s, SR, 1, "WAV", "PCM_16", 16),
                 Description(title=name),
                 {},
                 None,
                 {},
                 None,
-                {scheme: stream.finish()},
+                {scheme: landmarks},
             )
+            for name, landmarks in recordings.items()
         ]
     )
 
@@ -219,6 +230,50 @@ def test_a_programme_gives_what_was_played_when(engine: FingerprintEngine, tmp_p
     assert second.query_onset_s == pytest.approx(62, abs=1)
     assert second.query_offset_s == pytest.approx(87, abs=1)
     assert second.offset_s == pytest.approx(45, abs=1)
+
+
+def test_a_programme_over_an_archive_with_copies_gives_one_track_for_each_item(
+    tmp_path: Path,
+) -> None:
+    items = [music(80 + number, 60) for number in range(2)]
+    rng = np.random.default_rng(3)
+    with CatalogueWriter(Catalogue.open(tmp_path / "catalogue", create=True)) as writer:
+        for number, item in enumerate(items):
+            for copy in range(3):
+                noise = 0.02 * rng.standard_normal(len(item)).astype(np.float32)
+                add(writer, f"{number} copy {copy}.wav", item + noise, SR)
+        save(writer)
+    noise = 0.1 * rng.standard_normal(110 * SR).astype(np.float32)
+    programme = np.concatenate([items[0][: 50 * SR], items[1]]) + noise
+    with Catalogue.open(tmp_path / "catalogue") as opened:
+        found = FingerprintEngine(opened).identify(write(tmp_path / "radio.wav", programme))
+    assert [name_of(match)[0] for match in found] == ["0", "1"]
+    assert found[0].query_onset_s == pytest.approx(0, abs=1.5)
+    assert found[0].query_offset_s == pytest.approx(50, abs=1.5)
+    assert found[1].query_onset_s == pytest.approx(50, abs=1.5)
+    assert found[1].query_offset_s == pytest.approx(110, abs=1.5)
+
+
+def test_a_jingle_in_thousands_of_recordings_is_found(tmp_path: Path) -> None:
+    jingle = music(90, 8)
+    with CatalogueWriter(Catalogue.open(tmp_path / "catalogue", create=True)) as writer:
+        add_all(writer, {f"{n}.wav": landmarks_of(music(n, 60)) for n in range(3)})
+        again = landmarks_of(jingle)
+        add_all(writer, {f"jingle {number}.wav": again for number in range(1500)})
+        save(writer)
+    with Catalogue.open(tmp_path / "catalogue") as opened:
+        (match,) = ask(FingerprintEngine(opened), jingle[SR : 7 * SR])
+        assert name_of(match).startswith("jingle")
+        assert match.onset_s - match.query_onset_s == pytest.approx(1, abs=0.05)
+
+
+def test_an_improbable_match_is_given_to_those_who_accept_it(engine: FingerprintEngine) -> None:
+    found = [ask_loosely(engine, music(seed, 3)) for seed in range(300, 320)]
+    assert any(match.p_false > 0.1 for matches in found for match in matches)
+
+
+def ask_loosely(engine: FingerprintEngine, samples: NDArray[np.float32]) -> list[Match]:
+    return engine.identify_samples(soxr.resample(samples, SR, engine.sample_rate), p_false=0.9)
 
 
 def test_times_of_a_part_count_from_the_start_of_the_file(

@@ -32,6 +32,12 @@ def test_more_changes_tried_ask_for_more() -> None:
     assert many.threshold(1e-3) > few.threshold(1e-3)
 
 
+def test_looking_for_all_occurrences_asks_for_more() -> None:
+    best = Law.of(duration_s=10, archive_s=HOUR_S)
+    every = Law.of(duration_s=10, archive_s=HOUR_S, every=True)
+    assert every.threshold(1e-3) > best.threshold(1e-3)
+
+
 def test_durations_between_those_of_the_fit_lie_between_them() -> None:
     at = [Law.of(duration_s=d, archive_s=HOUR_S).mode for d in (1, 2, 3, 5, 7, 10, 15)]
     assert at[0] == at[1]

@@ -7,15 +7,20 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from db.records import Description, FileInfo, RecordingInfo, Technical
+from search.duplicates import Duplicates, Group, Kind, Overlap, Pair
 from tests.indexer.conftest import write_sound
+from ui.commands.duplicates import _print
 from ui.commands.identify import change_text, odds_text
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PROJECT = Path(__file__).resolve().parents[2]
 FIELD = "field/field-recording-village-edge.flac"
 EXCERPT = "copies/field-recording-excerpt.mp3"
@@ -37,6 +42,12 @@ def echoic(
     assert ran.returncode == code, f"exit code {ran.returncode}\n{out}\n{err}"
     assert "Traceback" not in err
     return out, err
+
+
+def _recording(number: int) -> RecordingInfo:
+    files = (FileInfo(number, "tapes", "/tapes", f"{number}.wav", None, Description()),)
+    technical = Technical(44.0, 16_000, 1, "WAV", "PCM_16", 16)
+    return RecordingInfo(number, f"sha256:{number}", 1, technical, NOW, files, None, {}, {})
 
 
 @pytest.fixture(scope="module")
@@ -198,9 +209,46 @@ def test_a_catalogue_without_fingerprints_says_how_to_make_them(
     _, err = echoic("identify", excerpt, catalogue=bare, code=2)
     assert "no fingerprints" in err
     assert "`echoic index" in err
-    _, err = echoic("duplicates", catalogue=bare, code=2)
-    assert "no fingerprints" in err
+
+
+def test_files_with_the_same_bytes_are_listed_without_fingerprints(tmp_path: Path) -> None:
+    sound = write_sound(tmp_path / "sounds" / "a.wav")
+    shutil.copy(sound, tmp_path / "sounds" / "b.wav")
+    bare = tmp_path / "catalogue"
+    echoic("index", tmp_path / "sounds", "--no-fingerprints", catalogue=bare)
+    out, err = echoic("duplicates", catalogue=bare)
+    assert out.splitlines()[0] == "Group 1: 2 files"
+    assert "b.wav  [identical]" in out
+    assert out.splitlines()[-1].startswith("1 group of copies, 0 pairs that share a passage.")
+    assert "1 of 1 recordings have no fingerprint" in err
     assert "`echoic index" in err
+
+
+def test_every_relation_in_a_group_is_listed_and_scores_come_once_a_pair(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The first and the second are only copies of the third."""
+    first, second, third = (_recording(number) for number in (1, 2, 3))
+    once = (Overlap(0, 44, 0, 44, 0.9),)
+    twice = (Overlap(0, 20, 0, 20, 0.9), Overlap(20, 40, 24, 44, 0.8))
+    group = Group(
+        (first, second, third),
+        (
+            Pair(Kind.COPY, second, third, once, 1.0, 1.0, 500.0),
+            Pair(Kind.COPY, first, third, twice, 1.02, 1.02, 400.0),
+        ),
+    )
+    _print(Duplicates((group,), (Pair(Kind.EXCERPT, first, second, twice, 1.0, 1.0, 300.0),)))
+    out = capsys.readouterr().out
+    said = [line.strip() for line in out.splitlines() if " found again" in line]
+    assert said == [
+        "0:00.0-0:44.0 is 0:00.0-0:44.0 of 2, 90% found again, score 500",
+        "0:00.0-0:20.0 is 0:00.0-0:20.0 of 1, 90% found again",
+        "0:24.0-0:44.0 is 0:20.0-0:40.0 of 1, 80% found again, score 400 in all, 2.0 % fast",
+        "0:00.0-0:20.0 of the second is 0:00.0-0:20.0 of the first, 90% found again",
+        "0:24.0-0:44.0 of the second is 0:20.0-0:40.0 of the first, 80% found again, "
+        "score 300 in all",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +260,11 @@ def test_a_catalogue_without_fingerprints_says_how_to_make_them(
         (["identify", "x", "--cue", "--all-occurrences"], "whole file"),
         (["identify", "x", "--cue", "--from", "3"], "whole file"),
         (["identify", "x", "--max-change", "11"], "--max-change"),
+        (["identify", "x", "--max-change", "nan"], "not a number"),
         (["identify", "x", "--p-false", "0"], "--p-false"),
+        (["identify", "x", "--to", "1e400"], "not a time"),
+        (["identify", ""], "QUERY is empty"),
+        (["identify", "x" * 5000], "too long"),
         (["duplicates", "--json", "--csv"], "not both"),
         (["duplicates", "--min-overlap", "0"], "--min-overlap"),
     ],

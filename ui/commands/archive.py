@@ -165,11 +165,10 @@ def forget(
             n_files = len(files)
             _confirm("\n  ".join([count_text(n_files, "file"), *list(files.values())[:10]]), yes)
         with CatalogueWriter(catalogue) as writer:
-            gone = (
-                writer.forget_files(files)
-                if collection is None
-                else writer.forget_collection(found.id)
-            )
+            if collection is None:
+                gone = writer.forget_files(files)
+            else:
+                gone = writer.forget_collection(found.id)
             save_indexes(writer)
             save_postings(writer, fingerprint_schemes())
     click.echo(

@@ -99,7 +99,7 @@ def _print(found: "Duplicates") -> None:
     if found.groups or found.excerpts:
         groups = count_text(len(found.groups), "group of copies", "groups of copies")
         pairs = count_text(
-            len(found.excerpts), "pair that shares a passage", "pairs that share one"
+            len(found.excerpts), "pair that shares a passage", "pairs that share a passage"
         )
         click.echo(f"{groups}, {pairs}. No file was touched.")
     else:
@@ -118,27 +118,27 @@ def _print_group(number: int, group: "Group") -> None:
         click.echo(f"{order[recording.id]:>4}{length:>9}  {_path(first_place(recording))}")
         for file in other_places(recording):
             click.echo(f"{'':>15}{_path(file)}  [identical]")
-        for line in _relation(recording, group, order):
+        for line in _relations(recording, group, order):
             click.echo(f"{'':>15}{line}")
 
 
-def _relation(recording: "RecordingInfo", group: "Group", order: dict[int, int]) -> Iterator[str]:
-    """Say of which earlier recording of the group this is a copy, and what they share."""
-    earlier = [
-        pair
-        for pair in group.pairs
-        if recording.id in (pair.first.id, pair.second.id)
-        and min(order[pair.first.id], order[pair.second.id]) < order[recording.id]
-    ]
-    if not earlier:
-        return
-    pair = max(earlier, key=lambda pair: pair.score)
-    turned = pair.first.id == recording.id
-    other = order[pair.second.id if turned else pair.first.id]
-    for overlap in pair.overlaps:
-        first, second = _spans(overlap)
-        here, there = (first, second) if turned else (second, first)
-        yield f"{here} is {there} of {other}{_strength(pair, overlap)}"
+def _relations(recording: "RecordingInfo", group: "Group", order: dict[int, int]) -> Iterator[str]:
+    """Say of which earlier recordings of the group this is a copy, and what they share."""
+    for pair in group.pairs:
+        turned = pair.first.id == recording.id
+        if not turned and pair.second.id != recording.id:
+            continue
+        other = order[pair.second.id if turned else pair.first.id]
+        if other > order[recording.id]:
+            continue
+        spans = [_spans(overlap) for overlap in pair.overlaps]
+        yield from _with_strength(
+            pair,
+            [
+                f"{first} is {second} of {other}" if turned else f"{second} is {first} of {other}"
+                for first, second in spans
+            ],
+        )
 
 
 def _print_excerpt(pair: "Pair") -> None:
@@ -146,24 +146,29 @@ def _print_excerpt(pair: "Pair") -> None:
 
     click.echo(f"  {_path(first_place(pair.first))}")
     click.echo(f"  {_path(first_place(pair.second))}")
-    for overlap in pair.overlaps:
-        first, second = _spans(overlap)
-        click.echo(
-            f"{'':>15}{second} of the second is {first} of the first{_strength(pair, overlap)}"
-        )
+    spans = [_spans(overlap) for overlap in pair.overlaps]
+    for line in _with_strength(
+        pair, [f"{second} of the second is {first} of the first" for first, second in spans]
+    ):
+        click.echo(f"{'':>15}{line}")
+
+
+def _with_strength(pair: "Pair", texts: list[str]) -> list[str]:
+    """Add to a line for each overlap how sure it is, and to the last what holds for all."""
+    lines = [
+        f"{text}, {overlap.share:.0%} found again"
+        for text, overlap in zip(texts, pair.overlaps, strict=True)
+    ]
+    lines[-1] += f", score {pair.score:.0f}" + (" in all" if len(lines) > 1 else "")
+    changed = change_text(pair.speed, pair.pitch)
+    lines[-1] += f", {changed}" if changed else ""
+    return lines
 
 
 def _spans(overlap: "Overlap") -> tuple[str, str]:
     return (
         exact_span_text(overlap.first_onset_s, overlap.first_offset_s),
         exact_span_text(overlap.second_onset_s, overlap.second_offset_s),
-    )
-
-
-def _strength(pair: "Pair", overlap: "Overlap") -> str:
-    changed = change_text(pair.speed, pair.pitch)
-    return f", {overlap.share:.0%} found again, score {pair.score:.0f}" + (
-        f", {changed}" if changed else ""
     )
 
 

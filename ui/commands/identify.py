@@ -1,5 +1,6 @@
 """``echoic identify``: which recording is this, and where in it."""
 
+import math
 import shutil
 import sys
 import tempfile
@@ -27,6 +28,21 @@ if TYPE_CHECKING:
     from search.fingerprints import Match
 
 _STANDARD_INPUT = "-"
+
+
+class Percent(click.FloatRange):
+    """A percentage; click itself lets what is not a number pass any range."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
+
+
 _MOST_CHANGE = 10.0
 
 
@@ -35,7 +51,7 @@ def acceptance_options(command: Command) -> Command:
     for option in (
         click.option(
             "--p-false",
-            type=click.FloatRange(1e-12, 0.5),
+            type=Percent(1e-12, 0.5),
             default=1e-3,
             show_default=True,
             metavar="PROBABILITY",
@@ -44,14 +60,18 @@ def acceptance_options(command: Command) -> Command:
         click.option(
             "--max-change",
             "most_change",
-            type=click.FloatRange(0, _MOST_CHANGE),
+            type=Percent(0, _MOST_CHANGE),
             default=2.4,
             show_default=True,
             metavar="PERCENT",
-            help="How much too fast, slow, high or low the query may be; up to 10, "
-            "which takes longer when nothing else is found.",
+            help="How much too fast, slow, high or low the query may be, in steps of 0.4; up to "
+            "10, which takes longer when nothing else is found.",
         ),
-        click.option("--all-occurrences", is_flag=True, help="Find every place, best first."),
+        click.option(
+            "--all-occurrences",
+            is_flag=True,
+            help="Find every place (of an excerpt, the best first), not just the best.",
+        ),
     ):
         command = option(command)
     return command
@@ -110,6 +130,8 @@ def identify(
             "a cue sheet says what was played in a whole file: "
             "it goes with none of --all-occurrences, --from and --to"
         )
+    for name in given:
+        _must_be_a_name(name)
     if _STANDARD_INPUT in given and sys.stdin.isatty():
         raise click.UsageError("there is nothing on standard input: pipe a file into it")
     from search.fingerprints import FingerprintEngine
@@ -126,6 +148,17 @@ def identify(
         engine = FingerprintEngine(catalogue, max_change=most_change / 100)
         print_notes(engine.notes)
         ctx.exit(_answer(_queries(given, Path(folder)), identified, show))
+
+
+def _must_be_a_name(name: str) -> None:
+    if not name:
+        raise click.UsageError("a QUERY is empty: give a file, a folder, or - for standard input")
+    try:
+        Path(name).stat()
+    except FileNotFoundError:
+        pass  # told when its turn comes; the others are answered
+    except OSError as error:
+        raise click.UsageError(f"{printable(name[:80])}: {error.strerror}") from error
 
 
 def _answer(

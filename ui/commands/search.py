@@ -1,5 +1,6 @@
 """``echoic search`` and ``echoic similar``: questions, and hits as tables, JSON or CSV."""
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,7 @@ class TimeInRecording(click.ParamType[float]):
             parts = [float(part) for part in value.split(":")]
         except ValueError:
             parts = []
-        if not 0 < len(parts) < 4:
+        if not 0 < len(parts) < 4 or not all(map(math.isfinite, parts)):
             self.fail(f"{value!r} is not a time: give seconds, or minutes as in 1:30", param, ctx)
         return sum(part * 60.0**power for power, part in enumerate(reversed(parts)))
 
