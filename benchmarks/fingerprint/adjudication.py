@@ -64,10 +64,11 @@ def holds_sound_of(store: Store, name: str, offset_s: float, seconds: float, fou
         sources = [store.read(name, start, start + int(1.1 * seconds * SR))]
     else:
         sources = [store.read(part, 0, int(_PART_S * SR)) for part in parts]
-    return any(_agree(source, recording) for source in sources)
+    return any(agree(source, recording) for source in sources)
 
 
-def _agree(source: Samples, recording: Samples) -> bool:
+def agree(source: Samples, recording: Samples) -> bool:
+    """Tell whether two sounds, at 16 kHz, are the same for most of a second."""
     lags = np.sort(_lags(_narrow(source), _narrow(recording)))
     together = np.searchsorted(lags, lags + _SAME_LAG_S, side="right") - np.arange(len(lags))
     return bool(len(lags)) and int(together.max()) >= _LEAST_WINDOWS
