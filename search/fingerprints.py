@@ -1,6 +1,6 @@
 """Which recording is this, and where in it: excerpts and whole programmes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from db.catalogue import Catalogue
+from db.content import content_hash
 from db.fingerprint_index import FingerprintIndex
+from db.overview import count_recordings
 from db.records import RecordingInfo
 from indexer.errors import AudioError
 from indexer.fingerprint import DEFAULT_FINGERPRINTER
@@ -98,8 +100,30 @@ class FingerprintEngine:
 
     @property
     def notes(self) -> list[str]:
-        """What is wrong with the index, in words; the answers are right all the same."""
-        return self._index.notes
+        """What cannot be found, and what is wrong with the index, in words."""
+        n_all = count_recordings(self._catalogue)
+        n_without = n_all - len(self._index.recording_ids)
+        if n_without <= 0:
+            return self._index.notes
+        return [
+            *self._index.notes,
+            f"{n_without} of {n_all} recordings have no fingerprint and cannot be found: "
+            "`echoic index FOLDER` makes them",
+        ]
+
+    def identical(self, path: Path) -> RecordingInfo | None:
+        """Return the recording in the catalogue that has the very bytes of a file, if any.
+
+        Raises
+        ------
+        AudioError
+            If the file cannot be read.
+        """
+        try:
+            id_ = self._catalogue.with_hash(content_hash(path))
+        except OSError as error:
+            raise AudioError(f"{path}: {error.strerror}") from error
+        return None if id_ is None else self._catalogue.recordings([id_]).get(id_)
 
     @property
     def sample_rate(self) -> int:
@@ -119,6 +143,7 @@ class FingerprintEngine:
         to_s: float | None = None,
         p_false: float = 1e-3,
         all_occurrences: bool = False,
+        on_progress: Callable[[float], None] | None = None,
     ) -> list[Match]:
         """Find which recordings a file, or a part of it, was taken from.
 
@@ -133,6 +158,8 @@ class FingerprintEngine:
             The probability of a false match, for the whole query, that is accepted.
         all_occurrences : bool
             Every place instead of the best only.
+        on_progress
+            Told up to which time of the file, in seconds, it has been looked at.
 
         Returns
         -------
@@ -150,6 +177,8 @@ class FingerprintEngine:
 
         blocks = _named(path, mono_blocks(path, self.sample_rate, from_s=from_s or 0.0, to_s=to_s))
         parts = self._parts(blocks, from_s or 0.0)
+        if on_progress is not None:
+            parts = _telling(parts, on_progress)
         return self._identify(parts, p_false=p_false, every=all_occurrences)
 
     def identify_samples(
@@ -284,6 +313,14 @@ class FingerprintEngine:
             track.score,
             track.p_false,
         )
+
+
+def _telling(
+    parts: Iterator[tuple[float, NDArray[np.float32]]], on_progress: Callable[[float], None]
+) -> Iterator[tuple[float, NDArray[np.float32]]]:
+    for onset_s, samples in parts:
+        yield onset_s, samples
+        on_progress(onset_s)
 
 
 def _named(path: Path, blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:

@@ -24,6 +24,8 @@ _REFINE = (-0.0024, -0.0016, -0.0008, 0.0008, 0.0016, 0.0024)
 _REFINED = 4  # candidates around which smaller steps are tried
 _RIVAL = 0.75  # of the best score; places that reach it may be repetitions of one another
 _APART = 8  # frames between places that are not the same
+_FINE, _MOST_FINE = 0.0008, 24  # steps beyond, for a change larger than any that was tried
+_CLEARLY = 1.15  # times the score without a change is what speaks for one
 _COVERED = 0.75  # of the query; where less of it is matched, a slight change may be why
 
 
@@ -170,7 +172,7 @@ class Matcher:
         if last - first >= _COVERED * verifier.n_frames:
             return found
         changed = _ranked(self._changed_to(verifier, best, change) for change in self._changes)
-        if _best(changed) <= best.evidence.score:
+        if _best(changed) <= _CLEARLY * best.evidence.score:
             return found
         return _ranked([*found, *changed[:1], *self._refined(verifier, changed[:1])])
 
@@ -184,6 +186,8 @@ class Matcher:
         """
         if _best(found) < self._sure[1]:
             return found
+        if found[0].effort == 2:
+            found = _ranked([*found, self._climbed(verifier, found[0])])
         best = found[0]
         if best.effort == 2 or len(_rivals(found)) > 1:
             found = _ranked(
@@ -203,6 +207,16 @@ class Matcher:
         # That the query is there at all is as sure as for the best of them.
         surest = replace(first.evidence, score=_best(found))
         return [replace(first, evidence=surest), *(one for one in found if one is not first)]
+
+    def _climbed(self, verifier: Verifier, best: Candidate) -> Candidate:
+        """Change speed or pitch further, in small steps, as long as the score rises."""
+        for step in (1 + _FINE, 1 - _FINE):
+            for _ in range(_MOST_FINE):
+                further = self._changed_to(verifier, best, _scaled(best.change, step))
+                if further.evidence.score <= best.evidence.score:
+                    break
+                best = further
+        return best
 
     def _refined(self, verifier: Verifier, coarse: list[Candidate]) -> Iterator[Candidate]:
         for candidate in coarse:

@@ -45,6 +45,8 @@ class Evidence:
         The query's frame that each landmark falls on, never falling.
     hits : ndarray, shape (n,), bool
         Whether the query has a peak there.
+    chance : float
+        The share of hits at other lags.
     """
 
     frame: float
@@ -53,16 +55,18 @@ class Evidence:
     likeness: float
     rows: NDArray[np.int64]
     hits: NDArray[np.bool_]
+    chance: float
 
     def extent(self) -> tuple[float, float]:
         """Return the stretch of the query, in frames, in which landmarks are matched.
 
-        It is the stretch in which hits exceed half of their usual share by most, so that a part of
-        a query that holds something else is left out.
+        It is the stretch in which hits exceed by most what lies midway between their usual share
+        and chance, so that a part of a query that holds something else is left out.
         """
         if not self.hits.any():
             return 0.0, 0.0
-        gain = np.concatenate([[0.0], np.cumsum(self.hits - 0.5 * self.hits.mean())])
+        midway = 0.5 * (self.hits.mean() + self.chance)
+        gain = np.concatenate([[0.0], np.cumsum(self.hits - midway)])
         lowest = np.minimum.accumulate(gain)
         last = int(np.argmax(gain - lowest))
         first = int(np.argmin(gain[: last + 1]))
@@ -122,7 +126,7 @@ class Verifier:
         pitched = frequencies * np.float32(change.pitch)
         inside = (rows >= 0) & (rows < self.n_frames) & (pitched < 4 * (self._n_bins - 1))
         if np.count_nonzero(inside) < _LEAST_LANDMARKS:
-            return Evidence(frame, 0.0, votes, 0.0, rows[:0], np.empty(0, dtype=np.bool_))
+            return Evidence(frame, 0.0, votes, 0.0, rows[:0], np.empty(0, dtype=np.bool_), 0.0)
         rows, pitched = rows[inside], pitched[inside]
         laid = rows + _MARGIN + _LAGS[:, np.newaxis]
         rises = self._rises[laid, np.rint(pitched / 4).astype(np.int64)]
@@ -135,7 +139,8 @@ class Verifier:
         score = self._rise(rows, rises, at) + float(surprise) + 0.5 * float(np.sqrt(votes))
         likeness = float(gains[at]) / len(rows)
         begin = frame - int(_LAGS[at]) * change.speed
-        return Evidence(begin, score, votes, likeness, rows, found[at])
+        chance = expected / len(rows)
+        return Evidence(begin, score, votes, likeness, rows, found[at], chance)
 
     def _rise(self, rows: NDArray[np.int64], rises: NDArray[np.float32], at: int) -> float:
         """Return how far the spectrum rises at the landmarks, against the same at other lags."""

@@ -74,7 +74,7 @@ class EchoicSystem:
         # More than the product accepts, so that a threshold can be chosen afterwards.
         return [
             Answer(
-                self._names[match.recording.id],
+                self.names[match.recording.id],
                 match.onset_s - match.query_onset_s * match.speed,
                 match.score,
                 match.p_false,
@@ -134,4 +134,4 @@ class EchoicSystem:
         self._engine = FingerprintEngine(catalogue, max_change=self._max_change)
         with catalogue.session() as session:
             rows = session.execute(select(FileRow.recording_id, FileRow.path))
-            self._names = {row.recording_id: row.path for row in rows}
+            self.names = {row.recording_id: row.path for row in rows}

@@ -24,10 +24,12 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from benchmarks.fingerprint.adjudication import without_shared
 from benchmarks.fingerprint.corpus import Corpus, load_corpus
 from benchmarks.fingerprint.echoic_system import EchoicSystem
 from benchmarks.fingerprint.materials import SR
 from benchmarks.fingerprint.queries import CACHE, Query, load_queries
+from benchmarks.fingerprint.run import Outcome
 from db.catalogue import Catalogue
 from db.fingerprint_index import FingerprintIndex
 from indexer.landmarks import LandmarkFingerprinter
@@ -38,8 +40,6 @@ RESULTS = Path(__file__).parents[1] / "results" / "fingerprint_significance.json
 _NEVER = (float("inf"), float("inf"))
 _TAIL = 0.2
 """The law is fitted to the highest scores, which are what thresholds are made of."""
-
-_worker: dict[str, Matcher | float] = {}
 
 
 def fit(scores: NDArray[np.float64]) -> tuple[float, float]:
@@ -53,27 +53,50 @@ def fit(scores: NDArray[np.float64]) -> tuple[float, float]:
     return level + scale * float(np.log(-np.log1p(-_TAIL))), scale
 
 
+class _Asker:
+    """Asks the archive in a folder, in a process of its own."""
+
+    here: "_Asker"
+
+    def __init__(self, folder: Path) -> None:
+        fingerprinter = LandmarkFingerprinter()
+        self._names = EchoicSystem(folder).names
+        self._index = FingerprintIndex.open(
+            Catalogue.open(folder / "catalogue"),
+            fingerprinter.id,
+            fingerprinter.keys,
+            key_bits=fingerprinter.key_bits,
+        )
+        changes = changes_within(0.024)
+        self._matcher = Matcher(self._index, fingerprinter, sure=_NEVER, changes=changes)
+
+    def ask(self, query: Query) -> Outcome:
+        asked = (query.degradation, query.name, query.offset_s)
+        found = self._matcher.candidates(soxr.resample(query.samples, SR, 8000))
+        if not found:
+            return Outcome(*asked, "", 0.0, False, 0.0, 1.0, 0.0)
+        evidence = found[0].evidence
+        first, last = evidence.extent()
+        middle = round(evidence.frame + (first + last) / 2)
+        ids, _ = self._index.locate(np.array([middle], dtype=np.int64))
+        name = self._names.get(int(ids[0]), "")
+        return Outcome(*asked, name, 0.0, False, evidence.score, 1.0, 0.0)
+
+
 def _start(folder: Path) -> None:
-    fingerprinter = LandmarkFingerprinter()
-    index = FingerprintIndex.open(
-        Catalogue.open(folder / "catalogue"),
-        fingerprinter.id,
-        fingerprinter.keys,
-        key_bits=fingerprinter.key_bits,
-    )
-    matcher = Matcher(index, fingerprinter, sure=_NEVER, changes=changes_within(0.024))
-    _worker["matcher"] = matcher
+    _Asker.here = _Asker(folder)
 
 
-def _score(query: Query) -> float:
-    matcher = _worker["matcher"]
-    found = matcher.candidates(soxr.resample(query.samples, SR, 8000))
-    return found[0].evidence.score if found else 0.0
+def _ask(query: Query) -> Outcome:
+    return _Asker.here.ask(query)
 
 
-def _scores(folder: Path, queries: list[Query], jobs: int) -> NDArray[np.float64]:
+def _scores(
+    folder: Path, corpus: Corpus, queries: list[Query], seconds: float, jobs: int
+) -> NDArray[np.float64]:
     with ProcessPoolExecutor(jobs, initializer=_start, initargs=(folder,)) as pool:
-        return np.array(list(pool.map(_score, queries, chunksize=16)))
+        outcomes = list(pool.map(_ask, queries, chunksize=16))
+    return np.array([one.score for one in without_shared(corpus.store, seconds, outcomes)])
 
 
 def _index(folder: Path, corpus: Corpus, share: float) -> float:
@@ -106,7 +129,7 @@ def main() -> None:
             for split in chosen.splits if share == 1 else chosen.splits[:1]:
                 for seconds in chosen.durations:
                     queries = load_queries(split, seconds, "negatives", cache=chosen.cache)
-                    scores = _scores(folder, queries, chosen.jobs)
+                    scores = _scores(folder, corpus, queries, seconds, chosen.jobs)
                     results.append(_report(split, seconds, hours, scores))
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results), encoding="utf-8")

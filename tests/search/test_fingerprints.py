@@ -160,6 +160,25 @@ def test_a_tape_at_the_wrong_speed_is_found_and_its_speed_told(
     assert match.onset_s - match.query_onset_s * match.speed == pytest.approx(20, abs=0.1)
 
 
+def test_a_tape_slightly_beyond_what_is_tried_is_told_right(engine: FingerprintEngine) -> None:
+    at = 20 * SR
+    excerpt = soxr.resample(music(1)[at : at + 11 * SR], SR * 1.03, SR)[: 10 * SR]
+    (match,) = ask(engine, excerpt)
+    assert name_of(match) == "1.wav"
+    assert match.speed == pytest.approx(1.03, abs=0.002)
+
+
+def test_a_short_insert_is_told_where_it_is_and_unchanged(
+    engine: FingerprintEngine, tmp_path: Path
+) -> None:
+    quiet = 0.05 * np.random.default_rng(5).standard_normal(9 * SR).astype(np.float32)
+    sound = np.concatenate([quiet, music(4)[30 * SR : 34 * SR], quiet])
+    (match,) = engine.identify(write(tmp_path / "insert.wav", sound))
+    assert match.query_onset_s == pytest.approx(9, abs=0.5)
+    assert match.query_offset_s == pytest.approx(13, abs=0.5)
+    assert (match.speed, match.pitch) == (1.0, 1.0)
+
+
 def test_a_tape_eight_percent_too_fast_is_found_only_when_asked_for(
     engine: FingerprintEngine, catalogue: Catalogue
 ) -> None:

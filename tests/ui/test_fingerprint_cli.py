@@ -18,7 +18,7 @@ from db.records import Description, FileInfo, RecordingInfo, Technical
 from search.duplicates import Duplicates, Group, Kind, Overlap, Pair
 from tests.indexer.conftest import write_sound
 from ui.commands.duplicates import _print
-from ui.commands.identify import change_text, odds_text
+from ui.commands.matches import change_text, odds_text
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PROJECT = Path(__file__).resolve().parents[2]
@@ -151,7 +151,7 @@ def test_nothing_significant_is_said_plainly_and_is_no_failure(
     assert "longer excerpt" in out
     assert "--max-change" not in out
     assert json.loads(echoic("identify", unknown, "--json", catalogue=catalogue)[0]) == [
-        {"query": str(unknown), "error": None, "matches": []}
+        {"query": str(unknown), "error": None, "identical": None, "matches": []}
     ]
 
 
@@ -209,6 +209,22 @@ def test_a_catalogue_without_fingerprints_says_how_to_make_them(
     _, err = echoic("identify", excerpt, catalogue=bare, code=2)
     assert "no fingerprints" in err
     assert "`echoic index" in err
+
+
+def test_recordings_without_a_fingerprint_are_told_of_and_the_very_file_is_named(
+    excerpt: Path, tmp_path: Path
+) -> None:
+    sounds, some = tmp_path / "sounds", tmp_path / "catalogue"
+    write_sound(sounds / "a.wav")
+    echoic("index", sounds, catalogue=some)
+    late = write_sound(sounds / "late.wav", seed=9, length_s=0.5)
+    echoic("index", sounds, "--no-fingerprints", catalogue=some)
+    _, err = echoic("identify", excerpt, catalogue=some)
+    assert "1 of 2 recordings have no fingerprint" in err
+    out, _ = echoic("identify", late, catalogue=some)
+    assert out.splitlines()[0] == f"This very file is in the archive: {late}"
+    ((answer),) = json.loads(echoic("identify", late, "--json", catalogue=some)[0])
+    assert answer["identical"]["path"] == str(late)
 
 
 def test_files_with_the_same_bytes_are_listed_without_fingerprints(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from ui.commands.common import (
     print_notes,
     printable,
 )
-from ui.commands.identify import change_text
+from ui.commands.matches import change_text
 
 if TYPE_CHECKING:
     from db.records import FileInfo, RecordingInfo

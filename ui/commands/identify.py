@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +14,28 @@ import click
 from ui.commands.common import (
     Command,
     catalogue_option,
-    exact_span_text,
+    duration_text,
     json_option,
     open_catalogue,
-    print_json,
     print_notes,
     printable,
 )
 from ui.commands.index import NOTHING_DONE, SOME_FAILED
+from ui.commands.matches import (
+    MOST_CHANGE,
+    STANDARD_INPUT,
+    Answer,
+    CsvDisplay,
+    CueDisplay,
+    Display,
+    JsonDisplay,
+    Query,
+    TableDisplay,
+)
 from ui.commands.search import part_options
 
 if TYPE_CHECKING:
-    from search.fingerprints import Match
-
-_STANDARD_INPUT = "-"
+    pass
 
 
 class Percent(click.FloatRange):
@@ -43,7 +51,7 @@ class Percent(click.FloatRange):
         return number
 
 
-_MOST_CHANGE = 10.0
+_LONG_S = 60.0
 
 
 def acceptance_options(command: Command) -> Command:
@@ -60,7 +68,7 @@ def acceptance_options(command: Command) -> Command:
         click.option(
             "--max-change",
             "most_change",
-            type=Percent(0, _MOST_CHANGE),
+            type=Percent(0, MOST_CHANGE),
             default=2.4,
             show_default=True,
             metavar="PERCENT",
@@ -70,7 +78,7 @@ def acceptance_options(command: Command) -> Command:
         click.option(
             "--all-occurrences",
             is_flag=True,
-            help="Find every place (of an excerpt, the best first), not just the best.",
+            help="Find every place, up to a thousand or so, not just the best.",
         ),
     ):
         command = option(command)
@@ -122,7 +130,11 @@ def identify(
       echoic identify tape.flac --from 1:30 --to 1:45 --max-change 10
       echoic identify radio.mp3 --cue > radio.cue
     """
-    formats = [kind for kind, on in ((_Json, as_json), (_Csv, as_csv), (_Cue, as_cue)) if on]
+    formats = [
+        kind
+        for kind, on in ((JsonDisplay, as_json), (CsvDisplay, as_csv), (CueDisplay, as_cue))
+        if on
+    ]
     if len(formats) > 1:
         raise click.UsageError("choose one of --json, --csv and --cue")
     if as_cue and (all_occurrences or from_s is not None or to_s is not None):
@@ -132,17 +144,24 @@ def identify(
         )
     for name in given:
         _must_be_a_name(name)
-    if _STANDARD_INPUT in given and sys.stdin.isatty():
+    if STANDARD_INPUT in given and sys.stdin.isatty():
         raise click.UsageError("there is nothing on standard input: pipe a file into it")
     from search.fingerprints import FingerprintEngine
 
-    def identified(path: Path) -> "list[Match]":
-        return engine.identify(
-            path, from_s=from_s, to_s=to_s, p_false=p_false, all_occurrences=all_occurrences
-        )
+    def identified(path: Path) -> "Answer":
+        with _progress() as on_progress:
+            matches = engine.identify(
+                path,
+                from_s=from_s,
+                to_s=to_s,
+                p_false=p_false,
+                all_occurrences=all_occurrences,
+                on_progress=on_progress,
+            )
+        return Answer(engine.identical(path), matches)
 
     several = len(given) > 1 or Path(given[0]).is_dir()
-    table = _Table(named=several, may_change_more=most_change < _MOST_CHANGE)
+    table = TableDisplay(named=several, may_change_more=most_change < MOST_CHANGE)
     show = formats[0]() if formats else table
     with open_catalogue(location) as catalogue, tempfile.TemporaryDirectory() as folder:
         engine = FingerprintEngine(catalogue, max_change=most_change / 100)
@@ -162,7 +181,7 @@ def _must_be_a_name(name: str) -> None:
 
 
 def _answer(
-    queries: "Iterator[_Query]", identified: "Callable[[Path], list[Match]]", show: "_Display"
+    queries: "Iterator[Query]", identified: "Callable[[Path], Answer]", show: "Display"
 ) -> int:
     """Answer each query, whatever becomes of the others; return the exit code."""
     from indexer.errors import AudioError
@@ -172,7 +191,7 @@ def _answer(
         try:
             if query.fault is not None:
                 raise AudioError(query.fault)
-            show.matches(query, identified(query.path))
+            show.answer(query, identified(query.path))
             n_done += 1
         except AudioError as error:
             n_failed += 1
@@ -185,179 +204,43 @@ def _answer(
     return SOME_FAILED if n_done else NOTHING_DONE
 
 
-@dataclass(frozen=True, slots=True)
-class _Query:
-    """A file that is asked about; `name` is what the user calls it."""
+@contextmanager
+def _progress() -> Iterator[Callable[[float], None] | None]:
+    """Say on a terminal how far a long query has been gone through."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    told = False
 
-    name: str
-    path: Path
-    fault: str | None = None
+    def tell(second: float) -> None:
+        nonlocal told
+        if second >= _LONG_S:
+            click.echo(f"\rListened to {duration_text(second)} ", err=True, nl=False)
+            told = True
 
-    @property
-    def title(self) -> str:
-        return "standard input" if self.name == _STANDARD_INPUT else printable(self.name)
+    yield tell
+    if told:
+        click.echo("\r" + " " * 40 + "\r", err=True, nl=False)
 
 
-def _queries(given: tuple[str, ...], folder: Path) -> Iterator[_Query]:
+def _queries(given: tuple[str, ...], folder: Path) -> Iterator[Query]:
     """Yield all files that are meant; what comes on standard input is kept in `folder`."""
     from indexer.scan import Found, Scanner
 
     for name in dict.fromkeys(given):
         path = Path(name)
-        if name == _STANDARD_INPUT:
+        if name == STANDARD_INPUT:
             path = folder / "standard input"
             with path.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
-            yield _Query(name, path)
+            yield Query(name, path)
         elif not path.is_dir():
-            yield _Query(name, path)
+            yield Query(name, path)
         else:
             empty = True
             for found in Scanner(path):
                 empty = False
                 fault = None if isinstance(found, Found) else found.reason
-                yield _Query(str(path / found.path), path / found.path, fault)
+                yield Query(str(path / found.path), path / found.path, fault)
             if empty:
-                yield _Query(name, path, "no audio files in this folder")
-
-
-class _Display:
-    """Prints answers as they come."""
-
-    def matches(self, query: _Query, matches: "list[Match]") -> None:
-        """Print, or keep, the answer to a query."""
-        raise NotImplementedError
-
-    def failed(self, query: _Query, reason: str) -> None:
-        """Take note of a query that could not be read; people are told already."""
-
-    def finish(self) -> None:
-        """Print what comes after all answers."""
-
-
-class _Json(_Display):
-    """One document: a list of queries, each with its matches or what was wrong with it."""
-
-    def __init__(self) -> None:
-        self._answers: list[dict[str, Any]] = []
-
-    def matches(self, query: _Query, matches: "list[Match]") -> None:
-        from search.export_matches import match_values
-
-        values = [match_values(match) for match in matches]
-        self._answers.append({"query": query.name, "error": None, "matches": values})
-
-    def failed(self, query: _Query, reason: str) -> None:
-        self._answers.append({"query": query.name, "error": reason, "matches": []})
-
-    def finish(self) -> None:
-        print_json(self._answers)
-
-
-class _Csv(_Display):
-    """One match a row."""
-
-    def __init__(self) -> None:
-        from search.export_matches import MatchTable
-
-        self._table = MatchTable(sys.stdout)
-
-    def matches(self, query: _Query, matches: "list[Match]") -> None:
-        self._table.add(query.name, matches)
-
-
-class _Cue(_Display):
-    """One cue sheet of all queries."""
-
-    def __init__(self) -> None:
-        from search.cue_sheet import CueSheet
-
-        self._sheet = CueSheet()
-
-    def matches(self, query: _Query, matches: "list[Match]") -> None:
-        text = self._sheet.add(query.name, matches, length_s=_length_s(query.path))
-        click.echo(text, nl=False)
-
-    def finish(self) -> None:
-        print_notes(self._sheet.notes)
-
-
-def _length_s(path: Path) -> float:
-    """Return how long a file plays, by decoding it: headers lie."""
-    from indexer.audio import open_audio
-
-    with open_audio(path) as reader:
-        n_frames = sum(len(block) for block in reader.blocks())
-        return n_frames / reader.info.sample_rate
-
-
-class _Table(_Display):
-    """A line a match, below the name of its query if there are several."""
-
-    def __init__(self, *, named: bool, may_change_more: bool) -> None:
-        self._named = named
-        self._may_change_more = may_change_more
-        self._n_without = 0
-        self._begun = False
-
-    def matches(self, query: _Query, matches: "list[Match]") -> None:
-        if matches and not self._begun:
-            click.echo(
-                f"{'in the query':>17}{'in the recording':>19}{'score':>7}  "
-                f"{'by chance':<21}  recording"
-            )
-            self._begun = True
-        if self._named:
-            click.echo(query.title)
-        if not matches:
-            self._n_without += 1
-            click.echo("Nothing in the archive matches.")
-        for match in matches:
-            click.echo(_line(match))
-
-    def finish(self) -> None:
-        if self._n_without:
-            hints = ["a longer excerpt"]
-            if self._may_change_more:
-                hints.append(f"--max-change {_MOST_CHANGE:.0f} for a tape at the wrong speed")
-            click.echo(f"What may help: {', or '.join(hints)}.")
-
-
-def _line(match: "Match") -> str:
-    from search.export_matches import match_values
-
-    values = match_values(match)
-    here = exact_span_text(values["query_onset_s"], values["query_offset_s"])
-    there = exact_span_text(values["onset_s"], values["offset_s"])
-    changed = change_text(values["speed"], values["pitch"])
-    notes = "".join(f"  [{note}]" for note in (changed, values["missing"] and "missing") if note)
-    return (
-        f"{here:>17}{there:>19}{values['score']:>7.1f}  {odds_text(values['p_false']):<21}  "
-        f"{printable(values['path'])}{notes}"
-    )
-
-
-def change_text(speed: float, pitch: float) -> str:
-    """Say how a sound differs from its original: ``"2.0 % fast"``; nothing if it does not."""
-    speed_percent, pitch_percent = round(100 * (speed - 1), 1), round(100 * (pitch - 1), 1)
-    if speed_percent and speed_percent == pitch_percent:
-        return f"{abs(speed_percent)} % {'fast' if speed_percent > 0 else 'slow'}"
-    said = []
-    if speed_percent:
-        said.append(f"tempo {abs(speed_percent)} % {'fast' if speed_percent > 0 else 'slow'}")
-    if pitch_percent:
-        said.append(f"pitch {abs(pitch_percent)} % {'high' if pitch_percent > 0 else 'low'}")
-    return ", ".join(said)
-
-
-def odds_text(p: float) -> str:
-    """Say a small probability: ``"1 in 10 million"``, rounded so as not to promise too much."""
-    if p < 1e-12:
-        return "under 1 in a trillion"
-    odds = 1 / p * (1 + 1e-9)  # 1 / 1e-3 may be a hair below 1000
-    step = 10 ** (len(str(int(odds))) - 1)
-    whole = int(odds // step * step)
-    for unit, name in ((10**12, "trillion"), (10**9, "billion"), (10**6, "million")):
-        if whole >= unit:
-            return f"1 in {whole // unit} {name}"
-    return f"1 in {whole:,}"
+                yield Query(name, path, "no audio files in this folder")

@@ -1,0 +1,199 @@
+"""How ``echoic identify`` shows what it found: lines for people, JSON, CSV, a cue sheet."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ui.commands.common import exact_span_text, print_json, print_notes, printable
+
+if TYPE_CHECKING:
+    from db.records import RecordingInfo
+    from search.fingerprints import Match
+
+STANDARD_INPUT = "-"
+MOST_CHANGE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found, and the recording in the archive that is the very file asked about."""
+
+    identical: "RecordingInfo | None"
+    matches: "list[Match]"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A file that is asked about; `name` is what the user calls it."""
+
+    name: str
+    path: Path
+    fault: str | None = None
+
+    @property
+    def title(self) -> str:
+        return "standard input" if self.name == STANDARD_INPUT else printable(self.name)
+
+
+class Display:
+    """Prints answers as they come."""
+
+    def answer(self, query: Query, answer: Answer) -> None:
+        """Print, or keep, the answer to a query."""
+        raise NotImplementedError
+
+    def failed(self, query: Query, reason: str) -> None:
+        """Take note of a query that could not be read; people are told already."""
+
+    def finish(self) -> None:
+        """Print what comes after all answers."""
+
+
+class JsonDisplay(Display):
+    """One document: a list of queries, each with its matches or what was wrong with it."""
+
+    def __init__(self) -> None:
+        self._answers: list[dict[str, Any]] = []
+
+    def answer(self, query: Query, answer: Answer) -> None:
+        from search.export import recording_values
+        from search.export_matches import match_values
+
+        itself = answer.identical
+        self._answers.append(
+            {
+                "query": query.name,
+                "error": None,
+                "identical": None if itself is None else recording_values(itself),
+                "matches": [match_values(match) for match in answer.matches],
+            }
+        )
+
+    def failed(self, query: Query, reason: str) -> None:
+        self._answers.append(
+            {"query": query.name, "error": reason, "identical": None, "matches": []}
+        )
+
+    def finish(self) -> None:
+        print_json(self._answers)
+
+
+class CsvDisplay(Display):
+    """One match a row."""
+
+    def __init__(self) -> None:
+        from search.export_matches import MatchTable
+
+        self._table = MatchTable(sys.stdout)
+
+    def answer(self, query: Query, answer: Answer) -> None:
+        self._table.add(query.name, answer.matches)
+
+
+class CueDisplay(Display):
+    """One cue sheet of all queries."""
+
+    def __init__(self) -> None:
+        from search.cue_sheet import CueSheet
+
+        self._sheet = CueSheet()
+
+    def answer(self, query: Query, answer: Answer) -> None:
+        text = self._sheet.add(query.name, answer.matches, length_s=_length_s(query.path))
+        click.echo(text, nl=False)
+
+    def finish(self) -> None:
+        print_notes(self._sheet.notes)
+
+
+def _length_s(path: Path) -> float:
+    """Return how long a file plays, by decoding it: headers lie."""
+    from indexer.audio import open_audio
+
+    with open_audio(path) as reader:
+        n_frames = sum(len(block) for block in reader.blocks())
+        return n_frames / reader.info.sample_rate
+
+
+class TableDisplay(Display):
+    """A line a match, below the name of its query if there are several."""
+
+    def __init__(self, *, named: bool, may_change_more: bool) -> None:
+        self._named = named
+        self._may_change_more = may_change_more
+        self._n_without = 0
+        self._begun = False
+
+    def answer(self, query: Query, answer: Answer) -> None:
+        matches = answer.matches
+        if matches and not self._begun:
+            click.echo(
+                f"{'in the query':>17}{'in the recording':>19}{'score':>7}  "
+                f"{'by chance':<21}  recording"
+            )
+            self._begun = True
+        if self._named:
+            click.echo(query.title)
+        if answer.identical is not None:
+            click.echo(f"This very file is in the archive: {_place(answer.identical)}")
+        elif not matches:
+            self._n_without += 1
+            click.echo("Nothing in the archive matches.")
+        for match in matches:
+            click.echo(_line(match))
+
+    def finish(self) -> None:
+        if self._n_without:
+            hints = ["a longer excerpt with more sound (below 1 s nothing is tried)"]
+            if self._may_change_more:
+                hints.append(f"--max-change {MOST_CHANGE:.0f} for a tape at the wrong speed")
+            click.echo(f"What may help: {', or '.join(hints)}.")
+
+
+def _place(recording: "RecordingInfo") -> str:
+    from search.export import recording_values
+
+    return printable(recording_values(recording)["path"] or f"recording {recording.id}")
+
+
+def _line(match: "Match") -> str:
+    from search.export_matches import match_values
+
+    values = match_values(match)
+    here = exact_span_text(values["query_onset_s"], values["query_offset_s"])
+    there = exact_span_text(values["onset_s"], values["offset_s"])
+    changed = change_text(values["speed"], values["pitch"])
+    notes = "".join(f"  [{note}]" for note in (changed, values["missing"] and "missing") if note)
+    return (
+        f"{here:>17}{there:>19}{values['score']:>7.1f}  {odds_text(values['p_false']):<21}  "
+        f"{printable(values['path'])}{notes}"
+    )
+
+
+def change_text(speed: float, pitch: float) -> str:
+    """Say how a sound differs from its original: ``"2.0 % fast"``; nothing if it does not."""
+    speed_percent, pitch_percent = round(100 * (speed - 1), 1), round(100 * (pitch - 1), 1)
+    if speed_percent and speed_percent == pitch_percent:
+        return f"{abs(speed_percent)} % {'fast' if speed_percent > 0 else 'slow'}"
+    said = []
+    if speed_percent:
+        said.append(f"tempo {abs(speed_percent)} % {'fast' if speed_percent > 0 else 'slow'}")
+    if pitch_percent:
+        said.append(f"pitch {abs(pitch_percent)} % {'high' if pitch_percent > 0 else 'low'}")
+    return ", ".join(said)
+
+
+def odds_text(p: float) -> str:
+    """Say a small probability: ``"1 in 10 million"``, rounded so as not to promise too much."""
+    if p < 1e-12:
+        return "under 1 in a trillion"
+    odds = 1 / p * (1 + 1e-9)  # 1 / 1e-3 may be a hair below 1000
+    step = 10 ** (len(str(int(odds))) - 1)
+    whole = int(odds // step * step)
+    for unit, name in ((10**12, "trillion"), (10**9, "billion"), (10**6, "million")):
+        if whole >= unit:
+            return f"1 in {whole // unit} {name}"
+    return f"1 in {whole:,}"
