@@ -129,21 +129,26 @@ class TableDisplay(Display):
 
     def answer(self, query: Query, answer: Answer) -> None:
         matches = answer.matches
-        if matches and not self._begun:
-            click.echo(
-                f"{'in the query':>17}{'in the recording':>19}{'score':>7}  "
-                f"{'by chance':<21}  recording"
-            )
-            self._begun = True
         if self._named:
+            self._begin(matches)
             click.echo(query.title)
         if answer.identical is not None:
             click.echo(f"This very file is in the archive: {_place(answer.identical)}")
         elif not matches:
             self._n_without += 1
             click.echo("Nothing in the archive matches.")
+        self._begin(matches)
         for match in matches:
             click.echo(_line(match))
+
+    def _begin(self, matches: "list[Match]") -> None:
+        """Print the heads of the columns, once, and only if there is something below them."""
+        if matches and not self._begun:
+            click.echo(
+                f"{'in the query':>17}{'in the recording':>19}{'score':>7}  "
+                f"{'by chance':<21}  recording"
+            )
+            self._begun = True
 
     def finish(self) -> None:
         if self._n_without:
