@@ -24,6 +24,12 @@ demo: $(VENV)/.installed
 	@echo "An example: the excerpt is a re-encoded part, 0:35 to 1:05, of the field recording:"
 	$(ECHOIC) similar $(DEMO)/sounds/copies/field-recording-excerpt.mp3 -k 5
 	@echo
+	@echo "The same excerpt by its fingerprint (it finds itself, too, for it is in the archive):"
+	$(ECHOIC) identify $(DEMO)/sounds/copies/field-recording-excerpt.mp3 --all-occurrences --p-false 1e-9
+	@echo
+	@echo "What the archive holds twice:"
+	$(ECHOIC) duplicates
+	@echo
 	@echo "Words, looked for in names and descriptions:"
 	$(ECHOIC) search --by description "bicycle" -k 5
 	@echo
