@@ -49,7 +49,7 @@ def match_values(match: Match) -> dict[str, Any]:
 
 
 class MatchTable:
-    """Writes matches as CSV, one row each, query by query.
+    """Writes matches as CSV, one row each, query by query; one that has none is a row, too.
 
     Columns are those of `MATCH_COLUMNS`; UTF-8 is the caller's business.
     """
@@ -59,5 +59,6 @@ class MatchTable:
         self._table.writeheader()
 
     def add(self, query: str, matches: Iterable[Match]) -> None:
-        """Write the matches of a query; none makes no row."""
-        self._table.writerows({"query": query, **match_values(match)} for match in matches)
+        """Write the matches of a query; without any, a row that has nothing but its name."""
+        rows = [{"query": query, **match_values(match)} for match in matches]
+        self._table.writerows(rows or [{"query": query}])

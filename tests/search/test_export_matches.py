@@ -66,7 +66,7 @@ def test_a_match_is_plain_values_with_the_recording_s_own() -> None:
     assert values["creator"] == "Ada"
 
 
-def test_a_table_has_a_row_for_each_match_of_each_query() -> None:
+def test_a_table_has_a_row_for_each_match_and_for_each_query_without_one() -> None:
     stream = io.StringIO()
     table = MatchTable(stream)
     table.add("one.mp3", [match(SONG, (0, 10)), match(JINGLE, (20, 30))])
@@ -77,6 +77,7 @@ def test_a_table_has_a_row_for_each_match_of_each_query() -> None:
     assert [(row["query"], row["path"]) for row in rows] == [
         ("one.mp3", "/tapes/song.wav"),
         ("one.mp3", "/tapes/deep/jingle.flac"),
+        ("none.mp3", ""),
         ("two.mp3", "/tapes/song.wav"),
     ]
     assert rows[0]["title"] == 'A "quoted"\nsong'

@@ -89,7 +89,12 @@ def format_options(command: Command) -> Command:
     """Add the options that say how matches are printed."""
     for option in (
         click.option("--cue", "as_cue", is_flag=True, help="Print a cue sheet: what was played."),
-        click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one match a row."),
+        click.option(
+            "--csv",
+            "as_csv",
+            is_flag=True,
+            help="Print CSV, one match a row; a query without one is an empty row.",
+        ),
         json_option(),
     ):
         command = option(command)
