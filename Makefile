@@ -41,7 +41,7 @@ demo: $(VENV)/.installed
 	@echo "    $(ECHOIC) search \"dog barking\""
 
 test: $(VENV)/.installed-dev lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -119,13 +119,16 @@ def load_recordings(session: Session, ids: list[int]) -> dict[int, RecordingInfo
 
 
 def _files(session: Session, ids: list[int]) -> dict[int, list[FileInfo]]:
-    """Return the files of recordings, present before missing."""
+    """Return the files of recordings, present before missing, then by name.
+
+    Not by number: that is the order of indexing, in which workers may change places.
+    """
     files: dict[int, list[FileInfo]] = {}
     query = (
         select(FileRow, CollectionRow.name, CollectionRow.root)
         .join(CollectionRow)
         .where(FileRow.recording_id.in_(ids))
-        .order_by(FileRow.missing_since.is_not(None), FileRow.id)
+        .order_by(FileRow.missing_since.is_not(None), CollectionRow.name, FileRow.path)
     )
     for row, collection, root in session.execute(query):
         files.setdefault(row.recording_id, []).append(_file_info(row, collection, root))

@@ -124,7 +124,7 @@ def test_changed_vanished_moved_new_and_doubled_files_are_told_apart(
     assert after["b.flac"].files[0].missing_since is not None
     assert after["moved.ogg"].id == ids["deep/c.ogg"]
     assert "deep/c.ogg" not in after
-    assert [file.path for file in after["e.wav"].files] == ["e.wav", "double.wav"]
+    assert [file.path for file in after["e.wav"].files] == ["double.wav", "e.wav"]
 
 
 def test_a_file_that_comes_back_is_not_analysed_again(catalogue: Catalogue, archive: Path) -> None:
