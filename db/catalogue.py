@@ -13,7 +13,8 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from db import engine as database
-from db.errors import CatalogueError, UnknownName
+from db.columns import Columns, ColumnsCache
+from db.errors import CatalogueError, CatalogueLocked, UnknownName
 from db.landmarks import Landmarks, fingerprint_fault, unpack
 from db.lock import WriterLock
 from db.opening import open_database
@@ -61,6 +62,7 @@ class Catalogue:
         self.location = location
         self.folder = folder
         self._engine = engine
+        self._columns = ColumnsCache(self.session, database.ChangeWatch(engine))
 
     @classmethod
     def open(cls, location: str | Path, *, create: bool = False) -> Self:
@@ -89,6 +91,7 @@ class Catalogue:
 
     def close(self) -> None:
         """Let go of the database."""
+        self._columns.close()
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -106,6 +109,17 @@ class Catalogue:
     def index_folder(self) -> Path:
         """Where the index files are; all of them can be rebuilt from the database."""
         return self.folder / "index"
+
+    def columns(self) -> Columns:
+        """Return what is known of all recordings as it is now, in memory; for ``db`` only.
+
+        Raises
+        ------
+        CatalogueError
+            If the database cannot be read.
+        """
+        with self.session():  # for its errors
+            return self._columns.columns()
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -129,15 +143,25 @@ class Catalogue:
     def transaction(self) -> Iterator[Session]:
         """Give a session whose changes are committed together, or not at all; for ``db`` only.
 
+        Transactions of other processes take turns with it; it waits for them up to a minute.
+
         Raises
         ------
+        CatalogueLocked
+            If its turn does not come.
         CatalogueError
             If the database cannot take the changes: the disk is full, the server is gone.
         """
+        engine = database.for_writing(self._engine)
         try:
-            with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            with Session(engine, expire_on_commit=False) as session, session.begin():
                 yield session
         except DatabaseError as error:
+            if "database is locked" in str(error.orig):
+                raise CatalogueLocked(
+                    f"another process has been writing to the catalogue {self.location} for a "
+                    "minute without a pause: try again when it has finished"
+                ) from error
             raise CatalogueError(
                 f"the catalogue {self.location} cannot be written to ({error.orig}); "
                 "what was committed before is safe"
@@ -360,28 +384,3 @@ class Catalogue:
                 if f"{root}/{relative}".endswith(wanted)
             }
         return sorted(matches)
-
-    def search_descriptions(self, words: str, limit: int) -> list[tuple[int, float]]:
-        """Find recordings by what their names, tags and manifests say.
-
-        Returns
-        -------
-        list of (recording_id, score)
-            Best first, each recording once. Scores compare only within one answer.
-        """
-        with self.session() as session:
-            # A recording may lie under many paths: ask for more files than recordings.
-            files = database.search_full_text(session.connection(), words, limit * 4)
-            query = select(FileRow.id, FileRow.recording_id)
-            of_file: dict[int, int] = {}
-            for start in range(0, len(files), _SLICE):
-                ids = [file_id for file_id, _ in files[start : start + _SLICE]]
-                of_file |= {
-                    row.id: row.recording_id
-                    for row in session.execute(query.where(FileRow.id.in_(ids)))
-                }
-        best: dict[int, float] = {}
-        for file_id, score in files:
-            if file_id in of_file:
-                best.setdefault(of_file[file_id], score)
-        return list(best.items())[:limit]

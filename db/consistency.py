@@ -19,6 +19,7 @@ from db.content import content_hash
 from db.errors import PostingsError
 from db.features import GUARD_FRAMES, note_removal, vector_fault
 from db.fingerprint_index import save_fingerprint_index
+from db.full_text import delete_full_text, full_text_ids, put_full_text
 from db.landmarks import fingerprint_fault
 from db.postings_file import verify_postings_file
 from db.postings_merge import Expand
@@ -34,6 +35,7 @@ from db.schema import (
     RecordingRow,
 )
 from db.segment_index import SegmentIndex, stale_files
+from db.sound_classes import damaged_sounds
 from db.storing import full_text
 from db.writer import CatalogueWriter
 
@@ -48,7 +50,8 @@ class Problem:
     Attributes
     ----------
     where : str
-        ``database``, ``vectors``, ``fingerprints``, ``full-text``, ``index`` or ``files``.
+        ``database``, ``vectors``, ``fingerprints``, ``sounds``, ``full-text``, ``index`` or
+        ``files``.
     what : str
         In words.
     remedy : str
@@ -89,6 +92,8 @@ def check(catalogue: Catalogue, *, schemes: Schemes, contents: bool = False) -> 
             yield Problem("vectors", f"recording {recording_id}: {fault}", _REPAIR_AND_INDEX)
         for recording_id, _, fault in _damaged_fingerprints(session):
             yield Problem("fingerprints", f"recording {recording_id}: {fault}", _REPAIR_AND_INDEX)
+        for fault, remedy in damaged_sounds(session):
+            yield Problem("sounds", fault, remedy)
         for fault in _full_text_faults(session):
             yield Problem("full-text", fault, _REPAIR)
         for recording_id in _orphans(session):
@@ -261,21 +266,23 @@ def _drop_fingerprint(session: Session, recording_id: int, scheme_id: int) -> No
 
 def _full_text_faults(session: Session) -> list[str]:
     files = set(session.scalars(select(FileRow.id)))
-    known = database.full_text_ids(session.connection())
+    tables = full_text_ids(session.connection())
+    lacking = set[int]().union(*(files - known for known in tables))
+    gone = set[int]().union(*(known - files for known in tables))
     faults = []
-    if files - known:
-        faults.append(f"{len(files - known)} files cannot be found by their names and tags")
-    if known - files:
-        faults.append(f"{len(known - files)} files that are gone can still be found")
+    if lacking:
+        faults.append(f"{len(lacking)} files cannot be found by their names and tags")
+    if gone:
+        faults.append(f"{len(gone)} files that are gone can still be found")
     return faults
 
 
 def _rebuild_full_text(session: Session) -> int:
     connection = session.connection()
-    database.delete_full_text(connection, sorted(database.full_text_ids(connection)))
+    delete_full_text(connection, sorted(set[int]().union(*full_text_ids(connection))))
     n_files = 0
     for row in session.scalars(select(FileRow)):
-        database.put_full_text(connection, row.id, full_text(row))
+        put_full_text(connection, row.id, full_text(row))
         n_files += 1
     return n_files
 

@@ -1,23 +1,16 @@
-"""What differs between databases, and nothing else does: connecting, locking, full-text search.
+"""What differs between databases, and nothing else does: connecting, locking, noticing changes.
 
 SQLite is the default; a SQLAlchemy URL names any other. All SQL text that only one database
-understands stands here.
+understands stands here and in `db.full_text`.
 """
 
-import re
-import unicodedata
-from collections.abc import Mapping, Sequence
+import threading
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError
-
-FULL_TEXT_FIELDS = ("path", "title", "description", "tags", "creator", "category", "other")
-"""What full-text search reads of a file, most telling first."""
-
-_WORD = re.compile(r"\w+", re.UNICODE)
 
 
 def sqlite_url(database: Path, *, read_only: bool = False) -> URL:
@@ -33,6 +26,15 @@ def sqlite_url(database: Path, *, read_only: bool = False) -> URL:
         return URL.create("sqlite", database=str(database))
     query = {"mode": "ro", "immutable": "1", "uri": "true"}
     return URL.create("sqlite", database=f"file:{database}", query=query)
+
+
+def for_writing(engine: Engine) -> Engine:
+    """Return the engine for transactions that write: on SQLite they wait for their turn at once.
+
+    One that began by reading could not wait: what it has read is out of date when another process
+    has written in the meantime, so SQLite refuses its first change.
+    """
+    return engine.execution_options(writes=True)
 
 
 def make_engine(url: URL | str) -> Engine:
@@ -60,7 +62,8 @@ def make_engine(url: URL | str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        options = connection.get_execution_options()
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
 
     return engine
 
@@ -90,93 +93,33 @@ def database_size(connection: Connection) -> int:
     return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
 
 
-def create_full_text(connection: Connection) -> None:
-    """Create the full-text index over files: FTS5 on SQLite, ``tsvector`` on PostgreSQL."""
-    if connection.dialect.name == "sqlite":
-        columns = ", ".join(FULL_TEXT_FIELDS)
-        connection.exec_driver_sql(
-            f"CREATE VIRTUAL TABLE files_text USING fts5({columns}, "
-            "tokenize='porter unicode61 remove_diacritics 2')"
-        )
-        return
-    connection.exec_driver_sql(
-        "CREATE TABLE files_text (rowid BIGINT PRIMARY KEY, document tsvector NOT NULL)"
-    )
-    connection.exec_driver_sql("CREATE INDEX files_text_document ON files_text USING gin(document)")
+class ChangeWatch:
+    """Tells whether anything was committed to a database since one asked last, by whomever."""
 
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._watching: Connection | None = None
 
-def drop_full_text(connection: Connection) -> None:
-    """Remove the full-text index."""
-    connection.exec_driver_sql("DROP TABLE files_text")
+    def stamp(self) -> str:
+        """Return a text that stays the same as long as nobody commits; it costs no search.
 
+        Read it before what it is to guard: what is committed in between then changes the next.
+        """
+        if self._engine.dialect.name != "sqlite":
+            with self._engine.connect() as connection:
+                return str(connection.exec_driver_sql("SELECT txid_current_snapshot()").scalar())
+        with self._lock:
+            # SQLite counts for each connection what others have committed, so it must stay one.
+            if self._watching is None:
+                self._watching = self._engine.connect()
+            version = self._watching.exec_driver_sql("PRAGMA data_version").scalar()
+            self._watching.rollback()
+            return str(version)
 
-def put_full_text(connection: Connection, file_id: int, document: Mapping[str, str]) -> None:
-    """Store or replace what full-text search knows of a file.
-
-    Parameters
-    ----------
-    document : mapping
-        One text for each of `FULL_TEXT_FIELDS`; absent means empty.
-    """
-    delete_full_text(connection, [file_id])
-    texts = {name: document.get(name, "") for name in FULL_TEXT_FIELDS}
-    if connection.dialect.name == "sqlite":
-        columns = ", ".join(FULL_TEXT_FIELDS)
-        values = ", ".join(f":{name}" for name in FULL_TEXT_FIELDS)
-        statement = f"INSERT INTO files_text (rowid, {columns}) VALUES (:id, {values})"
-        connection.execute(text(statement), {"id": file_id, **texts})
-        return
-    vector = " || ".join(
-        f"setweight(to_tsvector('english', :{name}), '{weight}')"
-        for name, weight in zip(FULL_TEXT_FIELDS, "AABBCCD", strict=True)
-    )
-    statement = f"INSERT INTO files_text (rowid, document) VALUES (:id, {vector})"
-    split = {name: _plain_words(value) for name, value in texts.items()}
-    connection.execute(text(statement), {"id": file_id, **split})
-
-
-def delete_full_text(connection: Connection, file_ids: Sequence[int]) -> None:
-    """Make full-text search forget files."""
-    statement = text("DELETE FROM files_text WHERE rowid = :id")
-    if file_ids:
-        connection.execute(statement, [{"id": file_id} for file_id in file_ids])
-
-
-def search_full_text(connection: Connection, words: str, limit: int) -> list[tuple[int, float]]:
-    """Find files whose texts hold all the words, whatever their endings.
-
-    Returns
-    -------
-    list of (file_id, score)
-        Best first; a higher score is better and compares only within one answer.
-    """
-    terms = _WORD.findall(words.replace("_", " "))
-    if not terms:
-        return []
-    if connection.dialect.name == "sqlite":
-        query = " ".join(f'"{term}"' for term in terms)
-        statement = (
-            "SELECT rowid, -bm25(files_text, 4, 4, 2, 2, 1, 1, 1) AS score FROM files_text "
-            "WHERE files_text MATCH :query ORDER BY score DESC, rowid LIMIT :limit"
-        )
-    else:
-        query = _plain_words(words)
-        statement = (
-            "SELECT rowid, ts_rank(document, plainto_tsquery('english', :query)) AS score "
-            "FROM files_text WHERE document @@ plainto_tsquery('english', :query) "
-            "ORDER BY score DESC, rowid LIMIT :limit"
-        )
-    rows = connection.execute(text(statement), {"query": query, "limit": limit})
-    return [(int(file_id), float(score)) for file_id, score in rows]
-
-
-def _plain_words(text_: str) -> str:
-    """Do for PostgreSQL what FTS5 does by itself: split "tin_roof.wav" in three, take ü for u."""
-    letters = unicodedata.normalize("NFD", text_)
-    unaccented = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    return re.sub(r"[\W_]+", " ", unaccented)
-
-
-def full_text_ids(connection: Connection) -> set[int]:
-    """Return the ids of all files that full-text search knows."""
-    return {int(row[0]) for row in connection.execute(text("SELECT rowid FROM files_text"))}
+    def close(self) -> None:
+        """Let go of the database."""
+        with self._lock:
+            if self._watching is not None:
+                self._watching.close()
+                self._watching = None

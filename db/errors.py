@@ -38,3 +38,7 @@ class VectorIndexError(CatalogueError):
 
 class PostingsError(CatalogueError):
     """A fingerprint index was given what it cannot take, or one of its files is at fault."""
+
+
+class ConditionError(EchoicError):
+    """A condition asks for what its field cannot be asked; the message says how to put it."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Engine, insert, inspect, select, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 
-from db.engine import make_engine, sqlite_url
+from db.engine import for_writing, make_engine, sqlite_url
 from db.errors import CatalogueError, CatalogueMissing, CatalogueVersionError
 from db.location import index_folder
 from db.lock import WriterLock
@@ -142,7 +142,7 @@ def _bring_to_format(engine: Engine, location: str, folder: Path | None, *, crea
         lock.acquire()
     try:
         revision = _revision(engine)  # another process may have made it in the meantime
-        with engine.begin() as connection:
+        with for_writing(engine).begin() as connection:
             migrate.upgrade(connection)
             if revision is None:
                 facts = {

@@ -48,6 +48,14 @@ def count_recordings(catalogue: Catalogue) -> int:
         return session.scalar(select(func.count(RecordingRow.id))) or 0
 
 
+def count_without_vectors(catalogue: Catalogue, encoder: str) -> int:
+    """Count the recordings that an encoder has not embedded."""
+    embedded = select(func.count()).select_from(EmbeddingRow).join(EncoderRow)
+    with catalogue.session() as session:
+        n_recordings = session.scalar(select(func.count(RecordingRow.id))) or 0
+        return n_recordings - (session.scalar(embedded.where(EncoderRow.name == encoder)) or 0)
+
+
 def has_unsaved_fingerprints(catalogue: Catalogue, scheme: str) -> bool:
     """Tell whether a scheme has fingerprints that are in no postings file.
 

@@ -20,7 +20,7 @@ class EncoderInfo:
     Attributes
     ----------
     name : str
-        The encoder's id, as ``"echoic-mini/1"``.
+        The encoder's id, as ``"echoic-mini/2"``.
     dim : int
         Length of a vector.
     sample_rate : int

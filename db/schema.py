@@ -15,6 +15,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    ForeignKeyConstraint,
     LargeBinary,
     MetaData,
     String,
@@ -24,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0002"
+REVISION = "0004"
 """The migration that these tables are the result of; stands in every database."""
 
 
@@ -276,3 +277,134 @@ class PostingsFileRow(Base):
     n_postings: Mapped[int] = mapped_column(BigInteger)
     checksum: Mapped[str]
     written_at: Mapped[datetime]
+
+
+class VocabularyRow(Base):
+    """A list of sounds that recordings were compared with by an encoder."""
+
+    __tablename__ = "vocabularies"
+    __table_args__ = (UniqueConstraint("name", "digest", "encoder"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    digest: Mapped[str] = mapped_column(String(64))
+    encoder: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class TaggingRow(Base):
+    """A recording that was compared with a vocabulary, whether any of its sounds was heard or not.
+
+    A recording is held under one vocabulary of a name: the newer takes the place of the older.
+    """
+
+    __tablename__ = "taggings"
+
+    recording_id: Mapped[int] = mapped_column(
+        ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True
+    )
+    vocabulary_id: Mapped[int] = mapped_column(
+        ForeignKey("vocabularies.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+class HeardTagRow(Base):
+    """A sound of a vocabulary that was heard in a recording. Vocabularies may share labels."""
+
+    __tablename__ = "heard_tags"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["recording_id", "vocabulary_id"],
+            ["taggings.recording_id", "taggings.vocabulary_id"],
+            ondelete="CASCADE",
+        ),
+    )
+
+    recording_id: Mapped[int] = mapped_column(primary_key=True)
+    vocabulary_id: Mapped[int] = mapped_column(primary_key=True)
+    label: Mapped[str] = mapped_column(primary_key=True, index=True)
+    score: Mapped[float]
+
+
+class SavedSearchRow(Base):
+    """A query that is kept under a name, and the newest recording that it has been run over."""
+
+    __tablename__ = "saved_searches"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    query: Mapped[str]
+    created_at: Mapped[datetime]
+    last_seen: Mapped[int]
+    seen_at: Mapped[datetime]
+
+
+class ListRow(Base):
+    """A list of passages that a user keeps."""
+
+    __tablename__ = "lists"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+
+
+class ListEntryRow(Base):
+    """A passage in a list. It knows its recording by content, so that it outlives its row."""
+
+    __tablename__ = "list_entries"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    list_id: Mapped[int] = mapped_column(ForeignKey("lists.id", ondelete="CASCADE"), index=True)
+    position: Mapped[int]
+    content_hash: Mapped[str] = mapped_column(String(80), index=True)
+    path: Mapped[str]
+    onset_s: Mapped[float | None]
+    offset_s: Mapped[float | None]
+    note: Mapped[str]
+    query: Mapped[str]
+    score: Mapped[float | None]
+    added_at: Mapped[datetime]
+
+
+class SoundClassRow(Base):
+    """A sound that a user has taught by examples."""
+
+    __tablename__ = "sound_classes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+
+
+class SoundExampleRow(Base):
+    """A passage that a sound class was taught by, as an example or a counter-example."""
+
+    __tablename__ = "sound_examples"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    class_id: Mapped[int] = mapped_column(
+        ForeignKey("sound_classes.id", ondelete="CASCADE"), index=True
+    )
+    liked: Mapped[bool]
+    content_hash: Mapped[str] = mapped_column(String(80))
+    path: Mapped[str]
+    from_s: Mapped[float | None]
+    to_s: Mapped[float | None]
+
+
+class SoundDirectionRow(Base):
+    """What a sound class is to an encoder: a ``float32 (dim,)`` of unit length, little-endian."""
+
+    __tablename__ = "sound_directions"
+
+    class_id: Mapped[int] = mapped_column(
+        ForeignKey("sound_classes.id", ondelete="CASCADE"), primary_key=True
+    )
+    encoder: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    dim: Mapped[int]
+    threshold: Mapped[float]
+    checksum: Mapped[int] = mapped_column(BigInteger)
+    direction: Mapped[bytes] = mapped_column(LargeBinary)
+    taught_at: Mapped[datetime]

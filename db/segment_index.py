@@ -5,6 +5,7 @@ is opened, whatever it holds too much is removed, and a file that is missing or 
 in memory. A reader never writes; the writer saves a new generation of the file after a run.
 """
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -19,11 +20,12 @@ from db.errors import UnknownName, VectorIndexError
 from db.faiss_index import FaissIndex
 from db.features import vector_fault
 from db.index_folder import slug
+from db.places import Places
 from db.records import EncoderInfo
 from db.rows import encoder_info, vectors_from_blob
 from db.schema import EmbeddingRow, EncoderRow, IndexFileRow
 from db.storing import now
-from db.vectors import pack_ranges
+from db.vectors import SegmentBitmap, pack_ranges
 from db.writer import CatalogueWriter
 
 _BLOBS_AT_ONCE = 200
@@ -37,8 +39,37 @@ class _State:
     n_removals: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ranges:
+    """The segments that recordings own at one moment; never changed, only exchanged for others.
+
+    Attributes
+    ----------
+    recordings, firsts, counts : ndarray, shape (n,), int64
+        Recording `i` owns ``firsts[i] ... firsts[i] + counts[i] - 1``; ascending.
+    places : Places
+        Where a recording stands in these.
+    next_segment : int
+        All segments are below it.
+    """
+
+    recordings: NDArray[np.int64]
+    firsts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    places: Places
+    next_segment: int
+
+    def bitmap_of(self, recording_ids: NDArray[np.int64]) -> SegmentBitmap:
+        """Return the segments of recordings; those that are not there have none."""
+        chosen = np.zeros(len(self.recordings), dtype=np.bool_)
+        chosen[self.places.find(recording_ids)[0]] = True
+        return pack_ranges(self.firsts[chosen], self.counts[chosen], self.next_segment)
+
+
 class SegmentIndex:
     """Finds segments by their vectors, and knows which recordings they belong to.
+
+    Any number of threads may use it; one of them at a time takes in what is new.
 
     Attributes
     ----------
@@ -55,9 +86,9 @@ class SegmentIndex:
         self._index = FaissIndex(encoder.dim)
         self._state = _State(0, 0)
         self._saved = _State(0, 0)
-        self._recordings = np.empty(0, dtype=np.int64)
-        self._firsts = np.empty(0, dtype=np.int64)
-        self._counts = np.empty(0, dtype=np.int64)
+        self._changing = threading.Lock()
+        nothing = np.empty(0, dtype=np.int64)
+        self._ranges = _Ranges(nothing, nothing, nothing, Places(nothing), 0)
 
     @classmethod
     def open(cls, catalogue: Catalogue, encoder: str) -> Self:
@@ -74,7 +105,7 @@ class SegmentIndex:
                 held = ", ".join(session.scalars(select(EncoderRow.name))) or "none"
                 raise UnknownName(
                     f"the catalogue holds no vectors by {encoder} (it holds: {held}): "
-                    f"`echoic index --encoder {encoder} FOLDER` makes them"
+                    f"`echoic index --encoder {encoder}` makes them"
                 )
             index = cls(catalogue, row.id, encoder_info(row))
         index._load_file()
@@ -89,20 +120,21 @@ class SegmentIndex:
     def refresh(self) -> None:
         """Take in what other processes have committed since the last time."""
         with self._catalogue.session() as session:
-            row = session.get(EncoderRow, self._encoder_id)
-            if row is None:
-                raise UnknownName(f"the vectors by {self.encoder.name} have been removed")
-            state = _State(row.next_segment, row.n_removals)
-            if state == self._state and len(self._firsts):
+            if self._is_current(self._load_state(session)):
                 return
-            self._load_ranges(session)
-            expected = _expand(self._firsts, self._counts)
+        with self._changing, self._catalogue.session() as session:
+            state = self._load_state(session)
+            if self._is_current(state):
+                return  # another thread was quicker
+            # Ranges before vectors: what a search finds shall belong to a recording.
+            self._ranges = ranges = self._load_ranges(session, state)
+            expected = _expand(ranges.firsts, ranges.counts)
             present = self._index.ids()
             surplus = np.setdiff1d(present, expected, assume_unique=True)
             if len(surplus):
                 self._index.remove(surplus)
-            lacking = ~np.isin(self._firsts, present, assume_unique=True)
-            self._add_from_sql(session, self._recordings[lacking])
+            lacking = ~np.isin(ranges.firsts, present, assume_unique=True)
+            self._add_from_sql(session, ranges.recordings[lacking])
             self._state = state
 
     def search(
@@ -118,8 +150,9 @@ class SegmentIndex:
         ----------
         queries : ndarray, shape (n, dim), float32
             Unit length.
-        recording_ids
-            If given, only their segments are searched.
+        recording_ids : ndarray of int64, optional
+            If given, only their segments are searched: all of them if they are few, so that no hit
+            is missed, through the index if they are many.
 
         Returns
         -------
@@ -130,9 +163,7 @@ class SegmentIndex:
         """
         if recording_ids is None:
             return self._index.search(queries, k)
-        chosen = np.isin(self._recordings, recording_ids)
-        allowed = pack_ranges(self._firsts[chosen], self._counts[chosen], self._state.next_segment)
-        return self._index.search(queries, k, allowed=allowed)
+        return self._index.search(queries, k, allowed=self._ranges.bitmap_of(recording_ids))
 
     def locate(self, segments: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the recording that each segment belongs to, and its place within it.
@@ -144,11 +175,19 @@ class SegmentIndex:
 
         Returns
         -------
-        recording_ids, ordinals : ndarray of int64
-            The first segment of a recording has the ordinal 0.
+        recording_ids : ndarray of int64
+            -1 where the recording was removed after the search.
+        ordinals : ndarray of int64
+            The first segment of a recording has the ordinal 0; -1 where it was removed.
         """
-        at = np.searchsorted(self._firsts, segments, side="right") - 1
-        return self._recordings[at], segments - self._firsts[at]
+        ranges = self._ranges
+        if not len(ranges.firsts):
+            nowhere = np.full(len(segments), -1, dtype=np.int64)
+            return nowhere, nowhere.copy()
+        at = np.searchsorted(ranges.firsts, segments, side="right") - 1
+        ordinals = segments - ranges.firsts[at]
+        inside = (at >= 0) & (ordinals < ranges.counts[at])
+        return np.where(inside, ranges.recordings[at], -1), np.where(inside, ordinals, -1)
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -214,14 +253,24 @@ class SegmentIndex:
             self._saved = _State(row.next_segment, row.n_removals)
             return
 
-    def _load_ranges(self, session: Session) -> None:
+    def _load_state(self, session: Session) -> _State:
+        row = session.get(EncoderRow, self._encoder_id)
+        if row is None:
+            raise UnknownName(f"the vectors by {self.encoder.name} have been removed")
+        return _State(row.next_segment, row.n_removals)
+
+    def _is_current(self, state: _State) -> bool:
+        return state == self._state and len(self._ranges.firsts) > 0
+
+    def _load_ranges(self, session: Session, state: _State) -> _Ranges:
         query = (
             select(EmbeddingRow.recording_id, EmbeddingRow.first_segment, EmbeddingRow.n_segments)
             .where(EmbeddingRow.encoder_id == self._encoder_id)
             .order_by(EmbeddingRow.first_segment)
         )
         rows = np.array(session.execute(query).all(), dtype=np.int64).reshape(-1, 3)
-        self._recordings, self._firsts, self._counts = rows.T.copy()
+        recordings, firsts, counts = rows.T.copy()
+        return _Ranges(recordings, firsts, counts, Places(recordings), state.next_segment)
 
     def _add_from_sql(self, session: Session, recording_ids: NDArray[np.int64]) -> None:
         for start in range(0, len(recording_ids), _BLOBS_AT_ONCE):

@@ -1,16 +1,15 @@
 """How one result becomes rows, within a transaction that `db.writer` owns."""
 
 import enum
-import re
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Row, delete, func, select
 from sqlalchemy.orm import Session
 
-from db import engine as database
 from db.errors import UnknownName
 from db.features import note_removal, store_fingerprint, store_vectors
+from db.full_text import delete_full_text, put_full_text
 from db.records import Analysis, Description, Failure, FileState, Technical
 from db.schema import (
     CollectionRow,
@@ -19,10 +18,9 @@ from db.schema import (
     FileRow,
     RecordingRow,
 )
+from db.words import joined, spellings, words_of
 
 _Row = TypeVar("_Row", CollectionRow, FileRow)
-_BEFORE_NUMBER = re.compile(r"(?<=[A-Za-z])(?=[0-9])")
-_BEFORE_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 class Outcome(enum.Enum):
@@ -121,28 +119,34 @@ def describe(session: Session, row: FileRow, description: Description) -> None:
     row.tags = list(description.tags)
     row.extra = dict(description.extra)
     session.flush()  # a new row gets its id here
-    database.put_full_text(session.connection(), row.id, full_text(row))
+    put_full_text(session.connection(), row.id, full_text(row))
 
 
-def full_text(row: FileRow) -> dict[str, str]:
+def full_text(row: FileRow | Row[Any]) -> dict[str, list[str]]:
     """Return what full-text search reads of a file, by field."""
-    path = row.path.rsplit(".", 1)[0]
-    # As it stands and with its words apart: "DoorCreak03" is found by "DoorCreak", "door creak".
-    unnumbered = _BEFORE_NUMBER.sub(" ", path)
-    return {
-        "path": " ".join([path, unnumbered, _BEFORE_CAPITAL.sub(" ", unnumbered)]),
-        "title": row.title,
-        "description": row.description,
-        "tags": " ; ".join(row.tags),
-        "creator": row.creator,
-        "category": f"{row.category} {row.subcategory}",
-        "other": " ; ".join([*(str(value) for value in row.extra.values()), row.licence]),
+    names = {
+        "path": [row.path.rsplit(".", 1)[0]],
+        "name": [row.path.rsplit("/", 1)[-1]],
+        "location": [row.path],
+        "title": [row.title],
+        "tags": row.tags,
     }
+    texts = {
+        "description": [row.description],
+        "creator": [row.creator],
+        "category": [row.category, row.subcategory],
+        "other": [*(str(value) for value in row.extra.values()), row.licence],
+    }
+    of_names = {
+        field: joined(words for name in held for words in spellings(name))
+        for field, held in names.items()
+    }
+    return of_names | {field: joined(map(words_of, held)) for field, held in texts.items()}
 
 
 def remove_files(session: Session, rows: list[FileRow]) -> int:
     """Remove files, and the recordings that no other file holds; return how many of these."""
-    database.delete_full_text(session.connection(), [row.id for row in rows])
+    delete_full_text(session.connection(), [row.id for row in rows])
     recordings = {row.recording_id for row in rows}
     for row in rows:
         session.delete(row)

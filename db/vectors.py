@@ -179,8 +179,20 @@ def pack_ranges(firsts: ArrayLike, counts: ArrayLike, size: int) -> SegmentBitma
         raise VectorIndexError(f"{len(first)} firsts but {len(count)} counts: give one for each")
     if len(first) and (min(first.min(), count.min()) < 0 or (first + count).max() > size):
         raise VectorIndexError(f"a range of segments lies outside 0 ... {size}")
-    steps = np.bincount(first, minlength=size + 1) - np.bincount(first + count, minlength=size + 1)
-    return np.packbits(np.cumsum(steps[:size]) > 0, bitorder="little")
+    if (first[1:] < first[:-1]).any():
+        order = np.argsort(first)
+        first, count = first[order], count[order]
+    ends = np.maximum.accumulate(first + count)
+    # Recordings mostly follow each other: only where one is left out does a run of numbers end.
+    edges = np.flatnonzero(first[1:] > ends[:-1])
+    run_begins = np.concatenate((first[:1], first[edges + 1]))
+    run_ends = np.concatenate((ends[edges], ends[-1:]))
+    # Gap, run, gap, run ..., gap.
+    lengths = np.empty(2 * len(run_begins) + 1, dtype=np.int64)
+    lengths[1::2] = run_ends - run_begins
+    lengths[::2] = np.append(run_begins, size) - np.append(0, run_ends)
+    inside = np.arange(len(lengths)) % 2 == 1
+    return np.packbits(np.repeat(inside, lengths), bitorder="little")
 
 
 def pack_ids(ids: ArrayLike, size: int) -> SegmentBitmap:

@@ -1,4 +1,7 @@
-"""Everything that changes a catalogue. One process at a time holds a writer.
+"""Everything that indexing changes in a catalogue. One process at a time holds a writer.
+
+What users make (`db.lists`, `db.saved_searches`, `db.sound_classes`, `db.heard`) is written without
+it, in short transactions between those of the indexer.
 
 The commit is the promise: `CatalogueWriter.store` returns when its batch would survive the loss of
 power, and a crash before that leaves no trace of it. Index files are no part of the promise; they
@@ -140,12 +143,13 @@ class CatalogueWriter:
         Raises
         ------
         UnknownName
-            If the catalogue holds no vectors by it.
+            If the catalogue holds no vectors by it; the message lists those it holds.
         """
         with self.catalogue.transaction() as session:
             row = session.scalar(select(EncoderRow).where(EncoderRow.name == name))
             if row is None:
-                raise UnknownName(f"the catalogue holds no vectors by {name!r}")
+                held = ", ".join(session.scalars(select(EncoderRow.name))) or "none"
+                raise UnknownName(f"the catalogue holds no vectors by {name!r} (it holds: {held})")
             file = session.get(IndexFileRow, row.id)
             file_name = file.name if file else None
             session.delete(row)

@@ -130,17 +130,23 @@ def read_manifest(path: Path, *, root: Path | None = None, strict: bool = True) 
     return Manifest(path.stem, root or path.parent, entries, header, tuple(warnings))
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line and the named cells of each row."""
+def table_rows(path: Path, *, required: str = "path") -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the line of each row, and its cells by column: all columns, names in lower case.
+
+    Raises
+    ------
+    ManifestError
+        If the file cannot be read, is not such a table, or lacks the column that is `required`.
+    """
     csv.field_size_limit(_MAX_FIELD)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             names = [name.strip().casefold() for name in next(reader, [])]
-            if "path" not in names:
+            if required not in names:
                 found = ", ".join(names) or "nothing"
                 raise ManifestError(
-                    f"{path}, line 1: there is no column 'path' (found: {found}); "
+                    f"{path}, line 1: there is no column '{required}' (found: {found}); "
                     "columns are separated by commas"
                 )
             if twice := sorted({name for name in names if name and names.count(name) > 1}):
@@ -153,7 +159,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                         f"{path}, line {reader.line_num}: {len(cells)} cells for {len(names)} "
                         "columns; a cell with a comma needs quotes"
                     )
-                yield reader.line_num, dict(zip(names, map(str.strip, cells), strict=False))
+                row = dict.fromkeys(names, "")
+                row.update(zip(names, map(str.strip, cells), strict=False))
+                yield reader.line_num, row
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path}: not UTF-8 text: {error.reason}; save it as UTF-8") from error
     except csv.Error as error:
@@ -164,7 +172,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 def _entries(path: Path, warnings: list[str], strict: bool) -> Iterator[ManifestEntry]:
     seen: dict[str, int] = {}
-    for line, cells in _rows(path):
+    for line, cells in table_rows(path):
         where = f"{path}, line {line}"
         notes: list[str] = []
         try:

@@ -103,6 +103,49 @@ def manifest_source(
     return Source(collection, paths=tuple(entry.path for entry in manifest.entries))
 
 
+def known_sources(
+    catalogue: Catalogue, *, name: str | None = None
+) -> tuple[list[Source], list[CollectionInfo]]:
+    """Return the files that the catalogue knows, as sources: nothing new is looked for.
+
+    Parameters
+    ----------
+    name
+        The one collection that is meant; by default all.
+
+    Returns
+    -------
+    sources : list of Source
+    out_of_reach : list of CollectionInfo
+        Collections of which no file is there, left out: a disk that is not connected must neither
+        stop the others nor have its files marked missing.
+
+    Raises
+    ------
+    UnknownName
+        If there is no collection of this name.
+    SourceError
+        If there is nothing in the catalogue, or nothing in reach.
+    """
+    collections = catalogue.collections() if name is None else [catalogue.collection(name)]
+    sources, out_of_reach = [], []
+    for collection in collections:
+        files = catalogue.known_files(collection.id).values()
+        paths = tuple(file.path for file in files if not file.missing)
+        if any((Path(collection.root) / path).exists() for path in paths):
+            sources.append(Source(collection, paths=paths))
+        elif paths:
+            out_of_reach.append(collection)
+    if out_of_reach and not sources:
+        raise SourceError(
+            f"no file of {', '.join(each.name for each in out_of_reach)} is there: connect the "
+            "disk, or say where the files are now with `echoic relocate`"
+        )
+    if not sources:
+        raise SourceError("nothing has been indexed yet: name a folder")
+    return sources, out_of_reach
+
+
 def failed_sources(catalogue: Catalogue) -> list[Source]:
     """Return the files that could not be indexed, as sources."""
     paths: dict[int, list[str]] = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,23 @@ from indexer.segments import segment_onsets
 
 _SHARE_OF_BEST = 0.8
 """A segment belongs to a passage when it scores at least this share of the recording's best."""
+
+
+class Strength(StrEnum):
+    """What a score means, in a word."""
+
+    STRONG = "strong"
+    POSSIBLE = "possible"
+    WEAK = "weak"
+
+
+class Source(StrEnum):
+    """What found a hit."""
+
+    SOUND = "sound"
+    """The encoder: it sounds like that."""
+    WORDS = "words"
+    """The keywords: its name, tags or description say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +41,14 @@ class Passage:
         From the start of the recording, in seconds.
     score : float
         That of its best segment.
+    sound : int
+        Which of a query's sounds is heard here, the first being 0.
     """
 
     onset_s: float
     offset_s: float
     score: float
+    sound: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +58,66 @@ class Hit:
     Attributes
     ----------
     score : float
-        That of the best passage: a cosine, which orders the answers of one query and says little
-        across queries. For searches in descriptions, how well the words match.
+        Between 0 and 1, calibrated: how sure it is that the recording answers the query. It means
+        the same for every query, archive and encoder.
     passages : tuple of Passage
-        Best first; empty when only the recording's description was searched.
+        Best first; empty when the recording was found by its words alone or by its conditions.
+    strength : Strength
+        The score in a word.
+    found_by : tuple of Source
+        Empty when the query had nothing but conditions.
+    copies : tuple of RecordingInfo
+        Near-copies of the same content, which are folded into this hit.
     """
 
     recording: RecordingInfo
     score: float
     passages: tuple[Passage, ...]
+    strength: Strength = Strength.POSSIBLE
+    found_by: tuple[Source, ...] = ()
+    copies: tuple[RecordingInfo, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """How many of the recordings have each value of a field.
+
+    Attributes
+    ----------
+    field : str
+        One of `db.filters.FACETS`.
+    counts : tuple of (str, int)
+        The most frequent values first; on a tie by name.
+    """
+
+    field: str
+    counts: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The answer to a query.
+
+    Attributes
+    ----------
+    hits : tuple of Hit
+        Best first; empty when nothing in the archive matches.
+    near_misses : tuple of Hit
+        The best of what does not match, best first; to be shown only on demand.
+    n_allowed : int
+        Recordings that meet the query's conditions.
+    facets : tuple of Facet
+        Of all recordings that match: those that meet the conditions, and, if the query has sounds,
+        are heard or named so.
+    notes : tuple of str
+        What the asker should know: words that no encoder knows, an index that is damaged.
+    """
+
+    hits: tuple[Hit, ...]
+    near_misses: tuple[Hit, ...] = ()
+    n_allowed: int = 0
+    facets: tuple[Facet, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def passages_of(

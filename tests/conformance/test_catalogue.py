@@ -10,6 +10,7 @@ from db import overview
 from db.errors import CatalogueError, EncoderMismatch, UnknownName
 from db.features import GUARD_FRAMES
 from db.fingerprint_index import save_fingerprint_index
+from db.keywords import search_keywords
 from db.landmarks import Landmarks
 from db.records import Analysis, Description, EncoderInfo, Failure, FileState, SchemeInfo
 from db.schema import EmbeddingRow, FingerprintRow, FingerprintSchemeRow
@@ -308,7 +309,7 @@ def test_forgetting_a_collection_keeps_what_lies_in_another(
     assert writer.forget_collection(tapes) == 1
     assert [c.name for c in writer.catalogue.collections()] == ["other"]
     assert n_recordings(writer) == 1
-    assert writer.catalogue.search_descriptions("b", 5) == []
+    assert search_keywords(writer.catalogue, "b", 5) == []
 
 
 def test_forgetting_an_encoder_leaves_the_others(writer: CatalogueWriter, tapes: int) -> None:
@@ -327,8 +328,8 @@ def test_a_new_description_replaces_the_old_one_in_search(
     store(writer, analysis(tapes, "a.wav", description=Description(title="Rooster")))
     file = writer.catalogue.recording(1).files[0]
     writer.redescribe(file.id, Description(title="Hen", extra={"note": "at dawn"}), "digest")
-    assert writer.catalogue.search_descriptions("rooster", 5) == []
-    assert [id_ for id_, _ in writer.catalogue.search_descriptions("hen dawn", 5)] == [1]
+    assert search_keywords(writer.catalogue, "rooster", 5) == []
+    assert [hit.recording_id for hit in search_keywords(writer.catalogue, "hen dawn", 5)] == [1]
     assert writer.catalogue.known_files(tapes)["a.wav"].sidecar_digest == "digest"
 
 
@@ -355,8 +356,8 @@ def test_full_text_search_finds_names_tags_and_people(
             analysis(tapes, "fx/rain.wav"),
         ]
     )
-    found = writer.catalogue.search_descriptions(words, 10)
-    names = [writer.catalogue.recording(id_).files[0].path for id_, _ in found]
+    found = search_keywords(writer.catalogue, words, 10)
+    names = [writer.catalogue.recording(hit.recording_id).files[0].path for hit in found]
     assert names == ["fx/DoorCreak03.wav"]
 
 
@@ -365,7 +366,7 @@ def test_full_text_search_takes_any_text_for_words(
     writer: CatalogueWriter, tapes: int, words: str
 ) -> None:
     writer.store([analysis(tapes, "rain.wav")])
-    assert writer.catalogue.search_descriptions(words, 10) == []
+    assert search_keywords(writer.catalogue, words, 10) == []
 
 
 def test_a_recording_is_found_by_the_end_of_its_path(writer: CatalogueWriter, tapes: int) -> None:

@@ -1,5 +1,7 @@
 """The index of an encoder's vectors: always in step with SQL, whatever its file is like."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +169,35 @@ def test_an_encoder_without_vectors_is_named_with_those_that_have_some(
 ) -> None:
     with pytest.raises(UnknownName, match=r"laion-clap/x.*test/1"):
         SegmentIndex.open(writer.catalogue, "laion-clap/x")
+
+
+def test_threads_may_search_while_recordings_come_and_go(
+    writer: CatalogueWriter, tapes: int
+) -> None:
+    index = SegmentIndex.open(writer.catalogue, ENCODER.name)
+    is_over = threading.Event()
+    queries = np.random.default_rng(3).standard_normal((2, ENCODER.dim)).astype(np.float32)
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+
+    def ask() -> int:
+        n_asked = 0
+        while not is_over.is_set():
+            index.refresh()
+            for allowed in (None, np.arange(0, 1000, 2)):
+                _, segments = index.search(queries, 8, recording_ids=allowed)
+                ids, ordinals = index.locate(segments[segments >= 0])
+                assert ((ids == -1) == (ordinals == -1)).all()
+                assert ordinals.max() < 12
+            n_asked += 1
+        return n_asked
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask) for _ in range(4)]
+        for number in range(8):
+            names = [f"more {number} {part}.wav" for part in range(3)]
+            writer.store([analysis(tapes, name, n_segments=12) for name in names])
+            forget(writer, names[0])
+        is_over.set()
+        assert min(one.result() for one in asking) > 0
+    index.refresh()
+    assert_in_step(index, writer.catalogue)

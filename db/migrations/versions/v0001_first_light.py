@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from db.engine import create_full_text, drop_full_text
+from db.full_text import create_stems, drop_stems
 from db.schema import UtcDateTime
 
 revision: str = "0001"
@@ -200,11 +200,11 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("encoder_id", name=op.f("pk_index_files")),
     )
-    create_full_text(op.get_bind())
+    create_stems(op.get_bind())
 
 
 def downgrade() -> None:
-    drop_full_text(op.get_bind())
+    drop_stems(op.get_bind())
 
     op.drop_table("index_files")
     op.drop_table("fingerprints")
