@@ -4,6 +4,7 @@ Student and teacher both hear the result, so nothing here can make a label wrong
 different it sounds, the more the student learns of what the teacher knows.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,81 +20,137 @@ from indexer.encoders.echoic_mini.mel import (
     mel_power,
 )
 from training.data import Clip, manifest, read_mono
+from training.resynthesis import trembling
 
 WINDOW = 5 * SAMPLE_RATE
+AUDIBLE = 600  # of 32,000, the peak of every recording
 Samples = NDArray[np.float32]
 
 
-class Augmenter:
-    """Draws windows from the training recordings and changes them.
+@dataclass(frozen=True)
+class Pool:
+    """Sounds to draw from.
 
-    Parameters
+    Attributes
     ----------
     audio : ndarray, shape (n_samples,), int16
     clips : list of Clip
     weights : ndarray, shape (n_clips,)
-        How often each recording is drawn; sums to 1.
+        How often each is drawn; sums to 1.
+    share : float
+        How often a sound comes from this pool; the shares of all pools sum to 1.
+    """
+
+    audio: NDArray[np.int16]
+    clips: list[Clip]
+    weights: NDArray[np.float64]
+    share: float
+
+
+class Augmenter:
+    """Draws windows from the training sounds and changes them.
+
+    Parameters
+    ----------
+    pools : list of Pool
     rooms : list of ndarray
         Impulse responses at 32 kHz.
     seed : int
     """
 
-    def __init__(
-        self,
-        audio: NDArray[np.int16],
-        clips: list[Clip],
-        weights: NDArray[np.float64],
-        rooms: list[Samples],
-        *,
-        seed: int,
-    ) -> None:
-        self._audio = audio
-        self._clips = clips
+    def __init__(self, pools: list[Pool], rooms: list[Samples], *, seed: int) -> None:
+        self._pools = pools
+        weights = np.concatenate([pool.share * pool.weights for pool in pools])
         self._cumulative = np.cumsum(weights) / np.sum(weights)
         self._rooms = rooms
         self._seed = seed
         self._noises = _noises(np.random.default_rng(seed))
 
-    def mel(self, number: int) -> Samples:
-        """Log-mel of sample `number`, shape (128, 500): a function of the number and the seed."""
+    def mel(self, number: int, *, length: int = WINDOW) -> Samples:
+        """Log-mel of sample `number`, a function of the number, the length and the seed.
+
+        Parameters
+        ----------
+        number : int
+        length : int
+            Samples of the window.
+
+        Returns
+        -------
+        ndarray, shape (128, length // 320), float32
+        """
         rng = np.random.default_rng((self._seed, number))
-        window = self._source(rng)
+        window = self._source(rng, length)
         if rng.random() < 0.6:
-            window = _mix(window, self._source(rng), ratio_db=rng.uniform(-24.0, 6.0))
+            window = _mix(window, self._source(rng, length), ratio_db=rng.uniform(-24.0, 6.0))
         if self._rooms and rng.random() < 0.12:
             room = self._rooms[rng.integers(len(self._rooms))]
-            window = fftconvolve(window, room)[:WINDOW].astype(np.float32)
+            window = fftconvolve(window, room)[:length].astype(np.float32)
         if rng.random() < 0.25:
             noise = self._noises[rng.integers(len(self._noises))]
-            at = rng.integers(len(noise) - WINDOW)
-            window = _mix(window, noise[at : at + WINDOW], ratio_db=-rng.uniform(3.0, 40.0))
+            at = rng.integers(len(noise) - length)
+            window = _mix(window, noise[at : at + length], ratio_db=-rng.uniform(3.0, 40.0))
         window = _set_level(window, rng)
         power = mel_power(window)
         if rng.random() < 0.4:
             power = power * _equaliser(rng)
         return log_mel(power)
 
-    def _source(self, rng: np.random.Generator) -> Samples:
-        clip = self._clips[int(np.searchsorted(self._cumulative, rng.random()))]
-        speed = float(np.exp(rng.uniform(np.log(0.7), np.log(1.4)))) if rng.random() < 0.6 else 1.0
-        wanted = int(WINDOW * speed) + 2
-        at = int(rng.integers(max(1, clip.length - wanted + 1)))
-        stop = min(clip.start + clip.length, clip.start + at + wanted)
-        sound = self._audio[clip.start + at : stop].astype(np.float32) / np.float32(32768.0)
+    def _source(self, rng: np.random.Generator, length: int) -> Samples:
+        clip, audio = self._draw(rng)
+        speed = _speed(rng)
+        wanted = int(length * speed) + 2
+        for _ in range(4):  # the silence around a sound teaches nothing
+            at = int(rng.integers(max(1, clip.length - wanted + 1)))
+            stop = min(clip.start + clip.length, clip.start + at + wanted)
+            excerpt = audio[clip.start + at : stop]
+            if np.max(excerpt) > AUDIBLE:
+                break
+        sound = excerpt.astype(np.float32) / np.float32(32768.0)
         if len(sound) > SAMPLE_RATE and rng.random() < 0.12:
-            length = int(SAMPLE_RATE * rng.uniform(0.3, 2.5))
-            begin = int(rng.integers(max(1, len(sound) - length)))
-            sound = sound[begin : begin + length]
+            part = int(SAMPLE_RATE * rng.uniform(0.3, 2.5))
+            begin = int(rng.integers(max(1, len(sound) - part)))
+            sound = sound[begin : begin + part]
         if speed != 1.0:
             grid = np.arange(0.0, len(sound) - 1, speed)
             sound = np.interp(grid, np.arange(len(sound)), sound).astype(np.float32)
-        if len(sound) < WINDOW and len(sound) > SAMPLE_RATE // 4 and rng.random() < 0.4:
-            # In a longer recording a short sound stands alone, with little around it.
-            window = np.zeros(WINDOW, np.float32)
-            window[: len(sound)] = sound
-        else:
-            window = np.resize(sound, WINDOW)
-        return np.roll(window, int(rng.integers(WINDOW)))
+        window = _filled(sound, length, rng)
+        if rng.random() < 0.04:
+            window = window[::-1]
+        if rng.random() < 0.05:
+            window = trembling(window, rng)
+        return np.roll(window, int(rng.integers(length)))
+
+    def _draw(self, rng: np.random.Generator) -> tuple[Clip, NDArray[np.int16]]:
+        number = int(np.searchsorted(self._cumulative, rng.random()))
+        for pool in self._pools:
+            if number < len(pool.clips):
+                return pool.clips[number], pool.audio
+            number -= len(pool.clips)
+        raise IndexError(f"no sound {number} beyond the last pool")
+
+
+def _filled(sound: Samples, length: int, rng: np.random.Generator) -> Samples:
+    """A short sound alone, again and again with pauses, or end to end, as archives hold them.
+
+    End to end only what is long enough: faster, a repetition is heard as a tone.
+    """
+    way = rng.random()
+    if len(sound) < length and len(sound) > SAMPLE_RATE // 4 and way < 0.3:
+        window = np.zeros(length, np.float32)
+        window[: len(sound)] = sound
+        return window
+    if len(sound) < length and (way < 0.7 or len(sound) < SAMPLE_RATE // 2):
+        pause = max(int(SAMPLE_RATE * rng.uniform(0.0, 2.0)), SAMPLE_RATE // 2 - len(sound))
+        sound = np.concatenate([sound, np.zeros(pause, np.float32)])
+    return np.resize(sound, length)
+
+
+def _speed(rng: np.random.Generator) -> float:
+    """Mostly within half an octave; now and then so far that the sound becomes another."""
+    if rng.random() < 0.1:
+        return float(np.exp(rng.uniform(np.log(0.4), np.log(2.2))))
+    return float(np.exp(rng.uniform(np.log(0.7), np.log(1.4)))) if rng.random() < 0.55 else 1.0
 
 
 def load_rooms(audio: Path) -> list[Samples]:

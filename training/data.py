@@ -37,6 +37,29 @@ class Clip:
     watched: bool
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Names of the files in the work folder that keep a collection of sounds.
+
+    Attributes
+    ----------
+    samples : str
+        All sounds end to end, int16, mono, 32 kHz.
+    index : str
+        A list of `Clip`.
+    heard : str
+        What the teacher says of them.
+    """
+
+    samples: str
+    index: str
+    heard: str
+
+
+RECORDED = Stored("audio.raw", "index.json", "heard.npz")
+SYNTHETIC = Stored("synthetic.raw", "synthetic.json", "synthetic.npz")
+
+
 def read_mono(path: Path, *, max_s: float = MAX_RECORDING_S) -> NDArray[np.float32]:
     """Decode the middle of a recording as mono at 32 kHz.
 
@@ -96,12 +119,12 @@ def prepare(audio: Path, work: Path) -> None:
     work : Path
         Receives ``audio.raw`` and ``index.json``.
     """
-    if (work / "index.json").exists():
+    if (work / RECORDED.index).exists():
         return
     work.mkdir(parents=True, exist_ok=True)
     clips: list[Clip] = []
     start = 0
-    with (work / "audio.raw").open("wb") as out:
+    with (work / RECORDED.samples).open("wb") as out:
         for folder, row in _rows(audio):
             try:
                 samples = read_mono(audio / folder / row["path"])
@@ -119,7 +142,7 @@ def prepare(audio: Path, work: Path) -> None:
                 Clip(folder, row["path"], label, start, len(samples), _watched(folder, row))
             )
             start += len(samples)
-    (work / "index.json").write_text(json.dumps([asdict(clip) for clip in clips]))
+    (work / RECORDED.index).write_text(json.dumps([asdict(clip) for clip in clips]))
     print(f"{len(clips)} recordings, {start / SAMPLE_RATE / 3600:.2f} hours")
 
 
@@ -145,8 +168,8 @@ def write_sources(audio: Path, work: Path, out: Path) -> None:
         writer.writerows([*key, count] for key, count in sorted(counts.items()))
 
 
-def load(work: Path) -> tuple[NDArray[np.int16], list[Clip]]:
-    """Map the decoded recordings.
+def load(work: Path, stored: Stored = RECORDED) -> tuple[NDArray[np.int16], list[Clip]]:
+    """Map a collection of sounds.
 
     Returns
     -------
@@ -154,5 +177,5 @@ def load(work: Path) -> tuple[NDArray[np.int16], list[Clip]]:
         Each recording's peak is near full scale.
     clips : list of Clip
     """
-    clips = [Clip(**entry) for entry in json.loads((work / "index.json").read_text())]
-    return np.memmap(work / "audio.raw", dtype="<i2", mode="r"), clips
+    clips = [Clip(**entry) for entry in json.loads((work / stored.index).read_text())]
+    return np.memmap(work / stored.samples, dtype="<i2", mode="r"), clips

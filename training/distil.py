@@ -7,23 +7,27 @@ state is saved often and an interrupted run goes on where it stopped.
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from training.augment import Augmenter, load_rooms
-from training.data import load
+from training.augment import WINDOW, Augmenter, Pool, load_rooms
+from training.data import RECORDED, SYNTHETIC, load
 from training.model import AudioNetwork
 from training.teacher import Targets, Teacher, clip_weights
+from training.warm import warm_start
 
 SEED = 20261121
 EMA_DECAY = 0.998
 WARM_UP_STEPS = 150
+WARM_EXAMPLES = 384
+SYNTHETIC_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,15 @@ class Schedule:
     """How long to train, and how fast.
 
     The rate stays constant and then falls in a straight line, so that the end can be moved while a
-    run is under way without changing what came before.
+    run is under way without changing what came before. The first steps hear half windows: the
+    network pools over time, so they teach it the same at half the price.
     """
 
     steps: int
     decay_steps: int
+    short_steps: int = 0
     batch: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     weight_decay: float = 0.02
     save_every_s: float = 180.0
 
@@ -47,19 +53,24 @@ class Schedule:
         falling = (self.steps - step) / self.decay_steps
         return self.learning_rate * min(1.0, rising, falling)
 
+    def length(self, number: int) -> int:
+        """Samples of the window that sample `number` is."""
+        return WINDOW // 2 if number < self.short_steps * self.batch else WINDOW
+
 
 class Examples(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """Sample number -> log-mel, teacher's logits, teacher's pooled features."""
 
-    def __init__(self, augmenter: Augmenter, teacher_folder: Path) -> None:
+    def __init__(self, augmenter: Augmenter, teacher_folder: Path, schedule: Schedule) -> None:
         self._augmenter = augmenter
+        self._schedule = schedule
         self._folder = teacher_folder
         self._teacher: Teacher | None = None
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
         if self._teacher is None:  # a session does not survive the fork of a worker
             self._teacher = Teacher(self._folder)
-        mel = self._augmenter.mel(number)
+        mel = self._augmenter.mel(number, length=self._schedule.length(number))
         logits, pooled = self._teacher(mel)
         return torch.from_numpy(mel[None]), torch.from_numpy(logits), torch.from_numpy(pooled)
 
@@ -118,12 +129,22 @@ class Run:
     schedule : Schedule
     checkpoint : Path
         Read if it exists.
+    start : callable, optional
+        Gives a new network its first weights; not called if the checkpoint exists.
     """
 
-    def __init__(self, targets: Targets, schedule: Schedule, checkpoint: Path) -> None:
+    def __init__(
+        self,
+        targets: Targets,
+        schedule: Schedule,
+        checkpoint: Path,
+        start: Callable[[AudioNetwork], None] | None = None,
+    ) -> None:
         torch.manual_seed(SEED)
         dims = (targets.words.shape[1], targets.likeness.shape[1])
         self._network = AudioNetwork(*dims).to(memory_format=torch.channels_last)
+        if start is not None and not checkpoint.exists():
+            start(self._network)
         self._averaged = copy.deepcopy(self._network)
         self._optimiser = torch.optim.AdamW(
             self._network.parameters(), weight_decay=schedule.weight_decay
@@ -179,7 +200,26 @@ class Run:
                 mean.copy_(value)
 
 
-def train(*, audio: Path, teacher: Path, work: Path, schedule: Schedule, workers: int = 2) -> Path:
+def _pools(work: Path) -> list[Pool]:
+    """The recordings, and the synthetic sounds if `candidates.invent_sounds` has been run."""
+    pools = []
+    synthetic = (work / SYNTHETIC.index).exists()
+    for stored, share in ((RECORDED, 1.0 - SYNTHETIC_SHARE), (SYNTHETIC, SYNTHETIC_SHARE)):
+        if stored is RECORDED or synthetic:
+            samples, clips = load(work, stored)
+            pools.append(Pool(samples, clips, clip_weights(clips, work / stored.heard), share))
+    return pools
+
+
+def train(
+    *,
+    audio: Path,
+    teacher: Path,
+    work: Path,
+    schedule: Schedule,
+    start_from: Path | None = None,
+    workers: int = 2,
+) -> Path:
     """Train, or go on training, and return the checkpoint's path.
 
     Parameters
@@ -189,16 +229,22 @@ def train(*, audio: Path, teacher: Path, work: Path, schedule: Schedule, workers
     work : Path
         What `prepare`, `listen` and `fit_targets` wrote; receives ``checkpoint.pt``.
     schedule : Schedule
+    start_from : Path, optional
+        An exported graph to go on from, if there is no checkpoint.
     workers : int
         Processes that make examples.
     """
-    samples, clips = load(work)
-    weights = clip_weights(clips, work / "heard.npz")
-    augmenter = Augmenter(samples, clips, weights, load_rooms(audio), seed=SEED)
+    augmenter = Augmenter(_pools(work), load_rooms(audio), seed=SEED)
     checkpoint = work / "checkpoint.pt"
-    run = Run(Targets.load(work / "targets.npz"), schedule, checkpoint)
+
+    def warm(network: AudioNetwork) -> None:
+        if start_from is not None:
+            first_mels = [augmenter.mel(n, length=schedule.length(n)) for n in range(WARM_EXAMPLES)]
+            warm_start(network, start_from, torch.from_numpy(np.stack(first_mels)[:, None]))
+
+    run = Run(Targets.load(work / "targets.npz"), schedule, checkpoint, warm)
     batches = DataLoader(
-        Examples(augmenter, teacher),
+        Examples(augmenter, teacher, schedule),
         batch_size=schedule.batch,
         sampler=Numbers(run.step * schedule.batch, schedule.steps * schedule.batch),
         num_workers=workers,

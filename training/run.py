@@ -5,13 +5,16 @@ from pathlib import Path
 
 import torch
 
-from training import data, distil, export, teacher, text
+from training import candidates, data, distil, export, teacher, text
 
 WORD_DIMS = 192
 LIKENESS_DIMS = 192
-AUDIO_STEPS = 4400
-AUDIO_DECAY_STEPS = 1100
+# From nothing. echoic-mini/2 took 4,400 steps to version 1 and 9,450 more from there.
+AUDIO_STEPS = 14_000
+AUDIO_DECAY_STEPS = 9_000
+AUDIO_SHORT_STEPS = 10_500
 TEXT_STEPS = 2500
+CANDIDATES = 9000
 PACKAGE = Path(__file__).resolve().parent.parent / "indexer" / "encoders" / "echoic_mini"
 
 
@@ -26,6 +29,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=PACKAGE)
     parser.add_argument("--steps", type=int, default=AUDIO_STEPS)
     parser.add_argument("--decay-steps", type=int, default=AUDIO_DECAY_STEPS)
+    parser.add_argument("--short-steps", type=int, default=AUDIO_SHORT_STEPS)
+    parser.add_argument(
+        "--start-from", type=Path, help="an exported audio.onnx whose training is to go on"
+    )
     parser.add_argument(
         "--threads", type=int, default=1, help="of the audio network; two more make examples"
     )
@@ -33,6 +40,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
 
     prepare_targets(options.audio, options.teacher, options.work)
+    candidates.invent_sounds(work=options.work, teacher=options.teacher, count=CANDIDATES)
     if not (options.work / "text.npz").exists():
         text.teach(
             teacher=options.teacher, text=options.text, wordnet=options.wordnet, work=options.work
@@ -42,7 +50,12 @@ def main() -> None:
         audio=options.audio,
         teacher=options.teacher,
         work=options.work,
-        schedule=distil.Schedule(steps=options.steps, decay_steps=options.decay_steps),
+        schedule=distil.Schedule(
+            steps=options.steps,
+            decay_steps=options.decay_steps,
+            short_steps=options.short_steps,
+        ),
+        start_from=options.start_from,
     )
     summary = {
         "teachers": ["EfficientAT mn04_as (MIT)", "all-MiniLM-L6-v2 (Apache-2.0)"],
@@ -54,6 +67,8 @@ def main() -> None:
     export.package(
         checkpoint=checkpoint,
         text=options.work / "text.npz",
+        teacher=options.teacher,
+        work=options.work,
         out=options.out,
         training=summary,
     )

@@ -83,6 +83,23 @@ def listen(audio: NDArray[np.int16], clips: list[Clip], teacher: Teacher, out: P
     np.savez(out, logits=np.array(logits), pooled=np.array(pooled), owner=np.array(owner))
 
 
+def by_clip(clips: list[Clip], heard: Path) -> NDArray[np.float64]:
+    """How probable each class is in each recording; nothing in the watched ones.
+
+    Returns
+    -------
+    ndarray, shape (n_clips, 527)
+        The largest probability over the recording's windows.
+    """
+    with np.load(heard) as file:
+        probabilities = 1.0 / (1.0 + np.exp(-file["logits"].astype(np.float64)))
+        owner = file["owner"]
+    present = np.zeros((len(clips), probabilities.shape[1]))
+    np.maximum.at(present, owner, probabilities)
+    present[[clip.watched for clip in clips]] = 0.0
+    return present
+
+
 def clip_weights(clips: list[Clip], heard: Path, *, power: float = 0.7) -> NDArray[np.float64]:
     """How often to draw each recording, so that rare kinds are heard as well as common ones.
 
@@ -94,14 +111,10 @@ def clip_weights(clips: list[Clip], heard: Path, *, power: float = 0.7) -> NDArr
     ndarray, shape (n_clips,)
         Sums to 1.
     """
-    with np.load(heard) as file:
-        probabilities = 1.0 / (1.0 + np.exp(-file["logits"].astype(np.float64)))
-        owner = file["owner"]
-    by_clip = np.zeros((len(clips), probabilities.shape[1]))
-    np.maximum.at(by_clip, owner, probabilities)
+    present = by_clip(clips, heard)
     trained = np.array([not clip.watched for clip in clips])
-    mass = np.maximum(by_clip[trained].sum(axis=0), 1.0)
-    weights = (by_clip / mass**power).sum(axis=1)
+    mass = np.maximum(present.sum(axis=0), 1.0)
+    weights = (present / mass**power).sum(axis=1)
     length_s = np.array([clip.length for clip in clips]) / 32_000
     weights *= np.clip(np.sqrt(length_s / 5.0), 1.0, 3.0)
     typical = np.median(weights[trained])

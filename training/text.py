@@ -1,7 +1,7 @@
-"""Train the text side: hashed n-grams that place a phrase where a sentence encoder places it.
+"""Train the text side: hashed n-grams that place a phrase where its meaning lies.
 
-The teacher is all-MiniLM-L6-v2: the likeness of a phrase to the name and description of each of the
-527 classes, sharpened by a softmax, says which classes the phrase means.
+The teacher is a sentence encoder, all-MiniLM-L6-v2, whose space `meaning` has bent by hand-written
+phrases: the nearness of a phrase to the places of the 527 classes says which classes it means.
 """
 
 import time
@@ -15,30 +15,30 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from indexer.encoders.echoic_mini.text import LETTER_ROWS, WORD_ROWS, TextTower, tokens, words_of
-from training.phrases import classes, collect, held_out, lexicon, misspell
+from training.meaning import SENTENCE_DIMS, TEMPERATURE, Meaning, fit
+from training.phrases import FRAMES, classes, collect, held_out, misspell
+from training.prompts import read_prompts, right
 from training.teacher import Targets
 
 SEED = 20261122
-TEMPERATURE = 0.04
 TABLE_DIMS = 64
 HIDDEN_DIMS = 512
-SENTENCE_DIMS = 384
-REMEMBERED = 300_000
+REMEMBERED = 100_000
 # How often each kind of phrase is drawn.
 KIND_SHARES = {
-    "names": 0.15,
-    "lexicon": 0.12,
-    "captions": 0.15,
-    "fragments": 0.25,
-    "words": 0.2,
+    "names": 0.1,
+    "prompts": 0.25,
+    "captions": 0.07,
+    "fragments": 0.3,
+    "words": 0.15,
     "swapped": 0.13,
 }
 MISSPELT_SHARE = 0.12
-# Two phrases in one: a sentence encoder often hears the louder word alone.
-PAIRS = ("names", "lexicon", "fragments")
-PAIRED_SHARE = 0.15
-JOINTS = (" and ", " with ", " while ", ", ", " in the background of ", " then ")
+FRAMED_SHARE = 0.35
+# How far a hand-written meaning goes before that of the teacher, which knows what is akin.
+HAND_SHARE = 0.6
 Array = NDArray[np.float32]
+Phrases = dict[str, tuple[NDArray[np.str_], Tensor]]
 
 
 def teach(*, teacher: Path, text: Path, wordnet: Path, work: Path) -> None:
@@ -57,11 +57,12 @@ def teach(*, teacher: Path, text: Path, wordnet: Path, work: Path) -> None:
 
     names, descriptions = classes(teacher)
     described = [f"{name}. {text}" for name, text in zip(names, descriptions, strict=True)]
-    places = embed(names) + embed(described)
-    places /= np.linalg.norm(places, axis=1, keepdims=True)
     kinds = collect(teacher=teacher, text=text, wordnet=wordnet, seed=SEED)
-    kinds["held_out"] = held_out(text)[:1000]
-    arrays: dict[str, NDArray[np.generic]] = {"classes": places}
+    kinds |= {"prompts": read_prompts(names).phrases, "held_out": held_out(text)[:1000]}
+    arrays: dict[str, NDArray[np.generic]] = {
+        "class_names": embed(names),
+        "described": embed(described),
+    }
     for kind, phrases in kinds.items():
         started = time.monotonic()
         arrays[kind] = np.array(phrases)
@@ -143,22 +144,19 @@ def train(*, teacher: Path, work: Path, steps: int, batch: int = 512) -> Path:
     Path
         The file of weights that `TextTower` reads.
     """
+    data, meaning, prompt_shares = _learn_meaning(classes(teacher)[0], work / "phrases.npz")
     torch.manual_seed(SEED)
     rng = np.random.default_rng(SEED)
-    with np.load(work / "phrases.npz") as file:
-        data = {name: file[name] for name in file.files}
-    data |= _lexicon(data["classes"], teacher)
-    places = torch.from_numpy(data["classes"])
     network = TextNetwork()
     optimiser = torch.optim.Adam(network.parameters(), lr=4e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, steps, pct_start=0.05)
     batcher = Batcher()
     for step in range(1, steps + 1):
-        phrases, wanted = _draw(data, batch, rng)
+        phrases, wanted, hand = _draw(data, prompt_shares, batch, rng)
         given = network(*batcher(phrases))
-        meant = F.softmax(wanted @ places.T / TEMPERATURE, dim=1)
-        guessed = F.log_softmax(given @ places.T / TEMPERATURE, dim=1)
-        shares_loss = F.kl_div(guessed, meant, reduction="batchmean")
+        meant = meaning.log_shares(wanted).exp()
+        meant[: len(hand)] = HAND_SHARE * hand + (1.0 - HAND_SHARE) * meant[: len(hand)]
+        shares_loss = F.kl_div(meaning.log_shares(given), meant, reduction="batchmean")
         likeness_loss = 1.0 - (given * wanted).sum(dim=1).mean()
         optimiser.zero_grad(set_to_none=True)
         (shares_loss + 4.0 * likeness_loss).backward()
@@ -171,52 +169,57 @@ def train(*, teacher: Path, work: Path, steps: int, batch: int = 512) -> Path:
                 flush=True,
             )
     out = work / "text.npz"
-    _write(network, data["classes"], Targets.load(work / "targets.npz"), out)
-    _report(out, data)
+    _write(network, meaning, Targets.load(work / "targets.npz"), out)
+    _report(out, data, meaning, classes(teacher)[0])
     return out
 
 
+def _learn_meaning(names: list[str], path: Path) -> tuple[Phrases, Meaning, Tensor]:
+    """Fit the teacher to the prompts; give every phrase its point, every prompt its shares."""
+    prompts = read_prompts(names)
+    with np.load(path) as file:
+        texts = {kind: file[kind] for kind in (*KIND_SHARES, "held_out")}
+        vectors = {kind: file[f"{kind}_vectors"].astype(np.float32) for kind in texts}
+        named, described = file["class_names"], file["described"]
+    if list(texts["prompts"]) != prompts.phrases:
+        raise ValueError(f"{path} is older than the prompts: delete it")
+    known = prompts.single & ~prompts.held_out
+    shares = prompts.shares[known]
+    texts["prompts"], vectors["prompts"] = texts["prompts"][known], vectors["prompts"][known]
+    meaning = fit(names=named, described=described, vectors=vectors["prompts"], shares=shares)
+    points = {kind: meaning(torch.from_numpy(array)) for kind, array in vectors.items()}
+    data = {kind: (texts[kind], points[kind]) for kind in texts}
+    return data, meaning, torch.from_numpy(shares)
+
+
 def _draw(
-    data: dict[str, NDArray[np.generic]], batch: int, rng: np.random.Generator
-) -> tuple[list[str], Tensor]:
+    data: Phrases, prompt_shares: Tensor, batch: int, rng: np.random.Generator
+) -> tuple[list[str], Tensor, Tensor]:
+    """Phrases, their points, and the shares of the first of them, which are prompts."""
     phrases: list[str] = []
-    vectors: list[NDArray[np.generic]] = []
-    for kind, share in KIND_SHARES.items():
-        picked = rng.integers(len(data[kind]), size=round(share * batch))
-        phrases += [str(phrase) for phrase in data[kind][picked]]
-        vectors.append(data[f"{kind}_vectors"][picked])
-    for _ in range(round(PAIRED_SHARE * batch)):
-        parts = [_short(data, str(kind), rng) for kind in rng.choice(PAIRS, size=2)]
-        phrases.append(str(rng.choice(JOINTS)).join(part[0] for part in parts))
-        vectors.append((parts[0][1] + parts[1][1])[None])
+    wanted: list[Tensor] = []
+    hand = prompt_shares[:0]
+    for kind in sorted(KIND_SHARES, key=lambda kind: kind != "prompts"):
+        texts, points = data[kind]
+        picked = rng.integers(len(texts), size=round(KIND_SHARES[kind] * batch))
+        drawn = [str(phrase) for phrase in texts[picked]]
+        if kind == "prompts":
+            hand = prompt_shares[picked]
+            drawn = [_framed(phrase, rng) for phrase in drawn]
+        phrases += drawn
+        wanted.append(points[picked])
     phrases = [misspell(p, rng) if rng.random() < MISSPELT_SHARE else p for p in phrases]
-    wanted = torch.from_numpy(np.concatenate(vectors).astype(np.float32))
-    return phrases, F.normalize(wanted, dim=1)
+    return phrases, torch.cat(wanted), hand
 
 
-def _short(
-    data: dict[str, NDArray[np.generic]], kind: str, rng: np.random.Generator
-) -> tuple[str, Array]:
-    """A phrase of three words at most, and its vector."""
-    while True:
-        number = rng.integers(len(data[kind]))
-        phrase = str(data[kind][number])
-        if phrase.count(" ") < 3:
-            return phrase, data[f"{kind}_vectors"][number].astype(np.float32)
+def _framed(phrase: str, rng: np.random.Generator) -> str:
+    """A short phrase is sometimes asked for as "sound of ..." and the like."""
+    if phrase.count(" ") > 2 or rng.random() > FRAMED_SHARE:
+        return phrase
+    return str(rng.choice(FRAMES)).format(phrase)
 
 
-def _lexicon(places: Array, teacher: Path) -> dict[str, NDArray[np.generic]]:
-    """The hand-written phrases: each lies between the classes it means."""
-    entries = lexicon(classes(teacher)[0])
-    vectors = np.stack([places[numbers].mean(axis=0) for _, numbers in entries])
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return {
-        "lexicon": np.array([phrase for phrase, _ in entries]),
-        "lexicon_vectors": vectors.astype(np.float16),
-    }
-
-
-def _write(network: TextNetwork, places: Array, targets: Targets, out: Path) -> None:
+def _write(network: TextNetwork, meaning: Meaning, targets: Targets, out: Path) -> None:
     """The table as int8 with a scale for every row, everything else as float16."""
     table = network.table.weight.detach().numpy()
     scale = (np.abs(table).max(axis=1) / 127.0 + 1e-8).astype(np.float16)
@@ -231,22 +234,34 @@ def _write(network: TextNetwork, places: Array, targets: Targets, out: Path) -> 
     half = {name: part.detach().numpy().astype(np.float16) for name, part in parts.items()}
     half |= {
         "table_scale": scale,
-        "classes": places.astype(np.float16),
+        "classes": meaning.places.numpy().astype(np.float16),
         "basis": targets.words.astype(np.float16),
         "temperature": np.float16(TEMPERATURE),
     }
     np.savez_compressed(out, table=rounded.astype(np.int8), **half)
 
 
-def _report(path: Path, data: dict[str, NDArray[np.generic]]) -> None:
-    """How well the written file agrees with the sentence encoder on captions it never saw."""
+def _report(path: Path, data: Phrases, meaning: Meaning, names: list[str]) -> None:
+    """How the written file does on phrases that it never saw."""
     tower = TextTower(path.read_bytes())
-    places = data["classes"]
-    agree = []
-    for phrase, vector in list(zip(data["held_out"], data["held_out_vectors"], strict=True)):
-        best = np.argsort(-(places @ vector.astype(np.float32)))[:3]
-        agree.append(int(np.argmax(tower.shares(str(phrase)))) in best)
+    prompts = read_prompts(names)
+    for title, chosen in (
+        ("one sound", prompts.held_out & prompts.single),
+        ("several sounds", ~prompts.single),
+    ):
+        shares = np.stack([tower.shares(prompts.phrases[at]) for at in np.flatnonzero(chosen)])
+        first, five = right(shares, prompts.shares[chosen])
+        print(
+            f"{chosen.sum()} prompts of {title}: a meant class comes first for {first:.3f}, "
+            f"in the first five for {five:.3f}"
+        )
+    texts, points = data["held_out"]
+    best = meaning.log_shares(points).argsort(dim=1, descending=True)[:, :3].numpy()
+    agree = [
+        int(np.argmax(tower.shares(str(phrase)))) in three
+        for phrase, three in zip(texts, best, strict=True)
+    ]
     print(
-        f"held-out captions whose first class is among the sentence encoder's first three: "
+        f"parts of held-out captions whose first class is among the teacher's first three: "
         f"{np.mean(agree):.3f}"
     )

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from indexer.encoders.base import Encoder
+from indexer.encoders.base import Anchors, Encoder, Law, Laws
 from indexer.errors import EncoderError
 
-DEFAULT_ENCODER = "echoic-mini/1"
+DEFAULT_ENCODER = "echoic-mini/2"
 
 
 def _load_echoic_mini() -> Encoder:
@@ -14,7 +14,7 @@ def _load_echoic_mini() -> Encoder:
     return EchoicMini()
 
 
-ENCODERS: dict[str, Callable[[], Encoder]] = {"echoic-mini/1": _load_echoic_mini}
+ENCODERS: dict[str, Callable[[], Encoder]] = {"echoic-mini/2": _load_echoic_mini}
 """One loader an encoder id."""
 
 
@@ -46,4 +46,13 @@ def load_encoder(name: str = DEFAULT_ENCODER) -> Encoder:
     return ENCODERS[encoder_id(name)]()
 
 
-__all__ = ["DEFAULT_ENCODER", "ENCODERS", "Encoder", "encoder_id", "load_encoder"]
+__all__ = [
+    "DEFAULT_ENCODER",
+    "ENCODERS",
+    "Anchors",
+    "Encoder",
+    "Law",
+    "Laws",
+    "encoder_id",
+    "load_encoder",
+]

@@ -1,9 +1,68 @@
 """The seam between Echoic and the models that listen."""
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Anchors:
+    """Phrases of which it is known how far sounds reach that are something else.
+
+    Attributes
+    ----------
+    vectors : ndarray, shape (n, dim), float32
+        The phrases, unit length.
+    levels : ndarray, shape (n,), float32
+        What one in a thousand recordings of other sounds exceeds, in standard deviations of the
+        phrase's scores with the encoder's background.
+    """
+
+    vectors: NDArray[np.float32]
+    levels: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """How sure a query is: ``1 / (1 + exp(-slope * (z - level - offset)))``.
+
+    Attributes
+    ----------
+    offset : float
+        How far above what others reach a sound must be, in standard deviations, to be as likely
+        there as not.
+    slope : float
+        Growth of the log-odds with each deviation.
+    """
+
+    offset: float
+    slope: float
+
+    def probability(self, above: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return probabilities for standard scores above the level, of the same shape."""
+        odds = np.clip(self.slope * (above - self.offset), -60.0, 60.0)
+        result: NDArray[np.float32] = (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
+        return result
+
+    def above(self, probability: float) -> float:
+        """Return how far above the level a probability is reached, in standard deviations."""
+        return self.offset + float(np.log(probability / (1.0 - probability))) / self.slope
+
+
+@dataclass(frozen=True, slots=True)
+class Laws:
+    """The laws of an encoder, fitted on recordings whose content is known.
+
+    Attributes
+    ----------
+    words, example : Law
+        Of queries by words, and of all others.
+    """
+
+    words: Law
+    example: Law
 
 
 @runtime_checkable
@@ -13,7 +72,7 @@ class Encoder(Protocol):
     Attributes
     ----------
     id : str
-        Names weights and preparation, as ``"echoic-mini/1"``. It is stored with every vector;
+        Names weights and preparation, as ``"echoic-mini/2"``. It is stored with every vector;
         two ids never mix, so it changes whenever the same sound would give another vector.
     sample_rate : int
         Rate in Hz of the mono samples that `embed_audio` takes.
@@ -22,6 +81,13 @@ class Encoder(Protocol):
         ``0 < hop_s <= window_s``.
     dim : int
         Length of a vector.
+    background : ndarray, shape (n, dim), float32
+        Vectors of very many kinds of sound, unit length: what a query's score with any one sound
+        is worth is told by its scores with these.
+    anchors : Anchors
+        What scores with some hundred phrases are worth, told by sounds that are something else.
+    laws : Laws
+        How sure a search may be, by how far above these a score is.
     """
 
     @property
@@ -34,6 +100,12 @@ class Encoder(Protocol):
     def hop_s(self) -> float: ...
     @property
     def dim(self) -> int: ...
+    @property
+    def background(self) -> NDArray[np.float32]: ...
+    @property
+    def anchors(self) -> Anchors: ...
+    @property
+    def laws(self) -> Laws: ...
 
     def pad(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Lengthen a short recording to one window, the way the model was trained.

@@ -20,7 +20,7 @@ from indexer.fingerprint import DEFAULT_FINGERPRINTER as FINGERPRINTER
 from indexer.fingerprint import load_fingerprinter
 from tests.indexer.conftest import write_sound
 
-ENCODER = "echoic-mini/1"
+ENCODER = "echoic-mini/2"
 N_KILLS = 50
 N_FILES = 40
 

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from db import overview
 from db.catalogue import Catalogue
 from db.fingerprint_index import FingerprintIndex
+from db.keywords import search_keywords
 from db.records import RecordingInfo
 from db.writer import CatalogueWriter
 from indexer.fingerprint import DEFAULT_FINGERPRINTER, load_fingerprinter
@@ -25,7 +26,7 @@ from indexer.plan import EmptyFolder, Wanted
 from indexer.sources import SourceError, failed_sources, folder_source, manifest_source
 from tests.indexer.conftest import write_sound
 
-ENCODER = "echoic-mini/1"
+ENCODER = "echoic-mini/2"
 FINGERPRINTER = DEFAULT_FINGERPRINTER
 
 
@@ -534,8 +535,8 @@ def test_sidecars_and_folder_manifests_are_read_and_their_changes_noticed(
     assert (summary.n_redescribed, outcomes(summary)) == (1, {})
     said = by_path(catalogue)["a.wav"].files[0].description
     assert (said.title, said.description) == ("Shipyard", "at dawn")
-    assert catalogue.search_descriptions("harbour", 5) == []
-    assert len(catalogue.search_descriptions("shipyard", 5)) == 1
+    assert search_keywords(catalogue, "harbour", 5) == []
+    assert len(search_keywords(catalogue, "shipyard", 5)) == 1
 
 
 def test_a_manifest_indexes_the_files_on_it_and_describes_them_from_then_on(

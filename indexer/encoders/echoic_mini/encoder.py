@@ -1,6 +1,7 @@
 """The encoder: packaged weights, checked, behind the `Encoder` protocol."""
 
 import hashlib
+import io
 import json
 from functools import cached_property
 from importlib.resources import files
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.encoders.base import Anchors, Law, Laws
 from indexer.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.json"
 AUDIO_FILE = "audio.onnx"
 TEXT_FILE = "text.npz"
+BACKGROUND_FILE = "background.npy"
+ANCHORS_FILE = "anchors.npz"
 
 
 class EchoicMini:
@@ -31,7 +35,8 @@ class EchoicMini:
     Parameters
     ----------
     folder : Traversable or Path, optional
-        Holds ``model.json``, ``audio.onnx`` and ``text.npz``; by default the packaged ones.
+        Holds ``model.json``, ``audio.onnx``, ``text.npz``, ``background.npy`` and ``anchors.npz``;
+        by default the packaged ones.
 
     Raises
     ------
@@ -44,11 +49,14 @@ class EchoicMini:
         model = _read_model(folder)
         self._audio_file = _read_checked(folder, AUDIO_FILE, model)
         self._text_file = _read_checked(folder, TEXT_FILE, model)
+        self._background_file = _read_checked(folder, BACKGROUND_FILE, model)
+        self._anchors_file = _read_checked(folder, ANCHORS_FILE, model)
         self._id: str = model["id"]
         self._sample_rate: int = model["sample_rate"]
         self._window_s: float = model["window_s"]
         self._hop_s: float = model["hop_s"]
         self._dim: int = model["dim"]
+        self._laws = Laws(*(Law(**model["laws"][kind]) for kind in ("words", "example")))
 
     # Each side is loaded when it is first used: a query by words need not wait for the runtime of
     # the audio side. Both files have been checked before.
@@ -90,8 +98,39 @@ class EchoicMini:
         """Length of a vector."""
         return self._dim
 
+    @cached_property
+    def background(self) -> NDArray[np.float32]:
+        """Vectors of sounds in general, shape (n, dim), float32, unit length.
+
+        One window each of some hundred recordings of very many kinds. The mean and the deviation of
+        a query's inner products with them tell what its score with any one sound is worth.
+        """
+        vectors: NDArray[np.float32] = np.load(io.BytesIO(self._background_file)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors.setflags(write=False)
+        return vectors
+
+    @cached_property
+    def anchors(self) -> Anchors:
+        """The names of the 527 classes of AudioSet, and how far other sounds reach.
+
+        Other sounds are those of the training recordings in which the tagger that the weights were
+        trained on does not hear the class.
+        """
+        with np.load(io.BytesIO(self._anchors_file)) as file:
+            words = file["vectors"].astype(np.float32)
+            levels = file["levels"].astype(np.float32)
+        vectors = np.zeros((len(words), self.dim), dtype=np.float32)
+        vectors[:, : words.shape[1]] = words / np.linalg.norm(words, axis=1, keepdims=True)
+        return Anchors(vectors, levels)
+
+    @property
+    def laws(self) -> Laws:
+        """Fitted on folds 1 to 4 of ESC-10, see ``docs/search.md``."""
+        return self._laws
+
     def pad(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Repeat a short recording until it fills a window, as the model was trained.
+        """Repeat a short recording until it fills a window, with a pause after a very short one.
 
         Parameters
         ----------
@@ -112,7 +151,9 @@ class EchoicMini:
             raise ValueError(
                 f"pad takes 1 to {window} samples in one dimension, not shape {samples.shape}"
             )
-        return np.resize(samples, window).astype(np.float32, copy=False)
+        from indexer.encoders.echoic_mini.mel import fill
+
+        return fill(samples, window)
 
     def embed_audio(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed full windows of mono sound, one at a time.

@@ -28,6 +28,7 @@ FLOOR = np.float32(1e-5)
 
 LEVEL_DBFS = -24.0
 MAX_GAIN_DB = 40.0
+REPEATS = 3
 
 
 def level(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -91,6 +92,28 @@ def log_mel(power: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     scaled: NDArray[np.float32] = (np.log(power + FLOOR) + np.float32(4.5)) / np.float32(5.0)
     return scaled
+
+
+def fill(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """Repeat a short sound until it fills `length` samples, a third of the length apart at least.
+
+    A click repeated end to end becomes a tone, and is taken for music. With a pause after it, it
+    stays what it is.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,), float32
+        At least one sample and at most `length`.
+    length : int
+
+    Returns
+    -------
+    ndarray, shape (length,), float32
+    """
+    apart = -(-length // REPEATS)
+    if len(samples) < apart:
+        samples = np.append(samples, np.zeros(apart - len(samples), np.float32))
+    return np.resize(samples, length).astype(np.float32, copy=False)
 
 
 @cache

@@ -14,10 +14,57 @@ WORD_ROWS = 1 << 15
 LETTER_ROWS = 1 << 14
 MAX_WORDS = 64
 
+# What joins the sounds of one sentence.
+_LINKS = re.compile(
+    r"[,;.:!?/|&+]|\b(?:and|or|while|whilst|as|then|with|before|after|when|during|over|plus"
+    r"|alongside|followed by|accompanied by)\b"
+)
+_ONE_SOUND = re.compile(r"\b(drum|rock|rhythm|pots|bow) and (bass|roll|blues|pans|arrow)\b")
+# A part made of these alone ("then stops", "in the distance") names no sound.
+_FILLER_WORDS = """
+a an the it its is are was were be being been can this that there here they he she his her their
+someone somebody something some one two three first second last another other others each all
+more many several various different same time times once twice again also well very start starts
+stop stops begin begins end ends continue continues fade fades go goes come comes occur occurs
+happen happens heard hear hears audible present away off on in out up down of at to by from into
+near nearby far close distance distant background foreground loud loudly louder quiet quietly
+quieter soft softly slow slowly slower fast faster brief briefly short long continuous
+continuously constant constantly steady repeated repeatedly occasional occasionally intermittent
+intermittently suddenly gradually finally eventually later so do does both too just only
+"""
+_FILLERS = frozenset(_FILLER_WORDS.split())
+
 
 def words_of(text: str) -> list[str]:
     """The first 64 words of a phrase, in lower case."""
     return re.findall(r"[^\W_]+", text.lower().replace("'", "").replace("\u2019", ""))[:MAX_WORDS]
+
+
+def parts_of(text: str) -> list[list[str]]:
+    """The words of every sound that a sentence names, in their order.
+
+    "A man talks while rain falls" has two parts. Each is understood alone, because a sentence
+    encoder, and whoever learns from one, hears the louder word of a sentence and misses the rest.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    list of list of str
+        At most 64 words in all; empty if the text holds no letter or digit.
+    """
+    joined = _ONE_SOUND.sub(r"\1-n-\2", text.lower())
+    parts: list[list[str]] = []
+    room = MAX_WORDS
+    for piece in _LINKS.split(joined):
+        words = words_of(piece.replace("-n-", " and "))[:room]
+        if words and not _FILLERS.issuperset(words):
+            parts.append(words)
+            room -= len(words)
+    whole = words_of(text)
+    return parts or ([whole] if whole else [])
 
 
 def tokens(words: list[str]) -> Iterator[list[int]]:
@@ -64,9 +111,10 @@ class TextTower:
     Notes
     -----
     A token is the sum of its word's row and the mean of its letters' rows. Tokens are averaged with
-    weights that depend on the token, so that "rain" counts more than "the". Two layers lead to the
-    space of a sentence encoder, in which every class has its place; a softmax over the likeness
-    with the classes gives their shares, and these lead to the vector.
+    weights that depend on the token, so that "rain" counts more than "the". Two layers lead to a
+    sphere on which every class has its place; a softmax over the likeness with the classes gives
+    their shares. A sentence that names several sounds is cut at its links, and every part has an
+    equal say.
     """
 
     def __init__(self, weights: bytes) -> None:
@@ -96,18 +144,10 @@ class TextTower:
         ValueError
             If the phrase holds no letter or digit.
         """
-        words = words_of(text)
-        if not words:
+        parts = parts_of(text)
+        if not parts:
             raise ValueError(f"there is no word in {text!r}: describe a sound")
-        vectors = np.stack([self._token(rows) for rows in tokens(words)])
-        scores = vectors @ self._attention
-        attention = np.exp(scores - scores.max())
-        hidden = attention @ vectors / attention.sum()
-        (weight1, bias1), (weight2, bias2) = self._layers
-        hidden = np.maximum(hidden @ weight1 + bias1, np.float32(0)) @ weight2 + bias2
-        likeness = self._classes @ (hidden / np.linalg.norm(hidden))
-        share = np.exp((likeness - likeness.max()) / np.float32(self._temperature))
-        result: NDArray[np.float32] = share / share.sum()
+        result: NDArray[np.float32] = np.mean([self._part(words) for words in parts], axis=0)
         return result
 
     def embed(self, text: str) -> NDArray[np.float32]:
@@ -128,6 +168,19 @@ class TextTower:
         """
         vector = self.shares(text) @ self._basis
         result: NDArray[np.float32] = vector / np.linalg.norm(vector)
+        return result
+
+    def _part(self, words: list[str]) -> NDArray[np.float32]:
+        """The shares that the words of one sound mean."""
+        vectors = np.stack([self._token(rows) for rows in tokens(words)])
+        scores = vectors @ self._attention
+        attention = np.exp(scores - scores.max())
+        hidden = attention @ vectors / attention.sum()
+        (weight1, bias1), (weight2, bias2) = self._layers
+        hidden = np.maximum(hidden @ weight1 + bias1, np.float32(0)) @ weight2 + bias2
+        likeness = self._classes @ (hidden / np.linalg.norm(hidden))
+        share = np.exp((likeness - likeness.max()) / np.float32(self._temperature))
+        result: NDArray[np.float32] = share / share.sum()
         return result
 
     def _token(self, rows: list[int]) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from indexer.errors import EncoderError
 from tests.indexer.encoders.signals import CANONICAL, PHRASE, swept_tone
 
 PACKAGE = Path(str(files("indexer.encoders.echoic_mini")))
-MODEL_FILES = ("model.json", "audio.onnx", "text.npz")
+MODEL_FILES = ("model.json", "audio.onnx", "text.npz", "background.npy")
 PROJECT = Path(__file__).resolve().parents[3]
 
 
@@ -114,6 +114,28 @@ def test_the_two_halves_of_a_sound_weigh_the_same(encoder: EchoicMini) -> None:
     words = int(np.count_nonzero(encoder.embed_text(["rain"])[0]))
     assert 0 < words < encoder.dim
     assert np.sum(np.square(vector[:words])) == pytest.approx(0.5, abs=1e-4)
+
+
+def test_the_background_holds_sounds_of_many_kinds(encoder: EchoicMini) -> None:
+    background = encoder.background
+    assert background.dtype == np.float32
+    assert background.shape[0] >= 256
+    assert background.shape[1] == encoder.dim
+    np.testing.assert_allclose(np.linalg.norm(background, axis=1), 1.0, atol=1e-5)
+    likeness = background @ background.T
+    # Sounds in general: few are alike, so that a query can stand out.
+    assert np.median(likeness) < 0.3
+    assert np.median(np.sort(likeness, axis=1)[:, -2]) < 0.95
+
+
+def test_a_click_is_repeated_with_pauses_and_a_longer_sound_end_to_end(
+    encoder: EchoicMini,
+) -> None:
+    click = np.ones(1_600, np.float32)
+    begins = np.flatnonzero(np.diff(encoder.pad(click), prepend=np.float32(0)) > 0)
+    assert begins.tolist() == [0, 53_334, 106_668]
+    longer = np.arange(1, 64_001, dtype=np.float32)
+    np.testing.assert_array_equal(encoder.pad(longer)[64_000:128_000], longer)
 
 
 def test_words_are_read_without_case_and_signs() -> None:
