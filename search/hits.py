@@ -1,17 +1,9 @@
 """From scores of segments to time-coded hits in recordings."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-from numpy.typing import NDArray
-
-from db.records import EncoderInfo, RecordingInfo
-from indexer.segments import segment_onsets
-
-_SHARE_OF_BEST = 0.8
-"""A segment belongs to a passage when it scores at least this share of the recording's best."""
+from db.records import RecordingInfo
 
 
 class Strength(StrEnum):
@@ -65,7 +57,8 @@ class Hit:
     strength : Strength
         The score in a word.
     found_by : tuple of Source
-        Empty when the query had nothing but conditions.
+        Every witness that says more than next to nothing; empty when the query had nothing but
+        conditions.
     copies : tuple of RecordingInfo
         Near-copies of the same content, which are folded into this hit.
     """
@@ -110,7 +103,9 @@ class Results:
         Of all recordings that match: those that meet the conditions, and, if the query has sounds,
         are heard or named so.
     notes : tuple of str
-        What the asker should know: words that no encoder knows, an index that is damaged.
+        What the asker should know: recordings that lack vectors, an index that is damaged.
+    is_complete : bool
+        Whether the hits are all that match; if not, a greater `k` gives more.
     """
 
     hits: tuple[Hit, ...]
@@ -118,43 +113,4 @@ class Results:
     n_allowed: int = 0
     facets: tuple[Facet, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-def passages_of(
-    scores: NDArray[np.float32], duration_s: float, encoder: EncoderInfo
-) -> tuple[Passage, ...]:
-    """Merge neighbouring good segments of one recording into passages.
-
-    Parameters
-    ----------
-    scores : ndarray, shape (n_segments,), float32
-        One a segment, in order of time.
-    duration_s : float
-        Length of the recording in seconds.
-
-    Returns
-    -------
-    tuple of Passage
-        Best first, never empty; on a tie the earlier first.
-    """
-    onsets = segment_onsets(
-        len(scores), duration_s=duration_s, window_s=encoder.window_s, hop_s=encoder.hop_s
-    )
-    best = float(scores.max())
-    threshold = best * _SHARE_OF_BEST if best > 0 else best
-    found = [
-        Passage(
-            float(onsets[first]),
-            min(duration_s, float(onsets[last]) + encoder.window_s),
-            float(scores[first : last + 1].max()),
-        )
-        for first, last in _runs(scores >= threshold)
-    ]
-    return tuple(sorted(found, key=lambda passage: (-passage.score, passage.onset_s)))
-
-
-def _runs(good: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """Yield first and last index of each run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(np.int8)))
-    for first, after in zip(edges[::2], edges[1::2], strict=True):
-        yield int(first), int(after) - 1
+    is_complete: bool = True

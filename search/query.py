@@ -100,7 +100,8 @@ class Query:
     sounds : tuple of Sound
         All of them must be heard in one recording; in this order, if `in_order`.
     without : tuple of Sound
-        Recordings in whose passages one of these is heard are left out.
+        Passages in which one of these is heard are left out, and recordings that are named for it;
+        if there are no sounds, all recordings in which it is heard.
     conditions : tuple of Condition
         What must be known of a recording. A quoted phrase of the query language is a condition on
         the field ``text``.

@@ -5,10 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks.absent import scores_of
+from benchmarks.events import make, measure
 from db.catalogue import Catalogue
-from search.engine import SearchEngine, by_description
+from search.calibration import POSSIBLE
+from search.engine import SearchEngine
+from search.hits import Hit
+from search.ranking import Ranking
 
 FOLD = "5"  # the fold of ESC-10 that no training has used
 
@@ -43,13 +49,18 @@ def catalogue(real_audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder / "catalogue"
 
 
+def _first_five(engine: SearchEngine, words: str) -> list[Hit]:
+    results = engine.search(words, k=5, ranking=Ranking.SOUND)
+    return [*results.hits, *results.near_misses]
+
+
 def test_class_names_find_their_class_through_the_catalogue(catalogue: Path) -> None:
     with Catalogue.open(catalogue) as opened:
         engine = SearchEngine(opened)
         right = {
             label: sum(
                 Path(hit.recording.files[0].path).parent.name == label
-                for hit in engine.by_words(words, k=5)
+                for hit in _first_five(engine, words)
             )
             for label, words in QUERIES.items()
         }
@@ -59,8 +70,29 @@ def test_class_names_find_their_class_through_the_catalogue(catalogue: Path) -> 
 
 def test_labels_and_attributions_of_the_manifest_can_be_searched(catalogue: Path) -> None:
     with Catalogue.open(catalogue) as opened:
-        hits = by_description(opened, "crying baby", k=20)
+        hits = SearchEngine(opened).search("crying baby", ranking=Ranking.WORDS, k=20).hits
         assert len(hits) == 8
         said = hits[0].recording.files[0].description
     assert "crying baby" in said.tags
     assert "freesound.org" in said.extra["attribution"]
+
+
+def test_sounds_that_are_not_there_return_nothing_and_those_that_are_return_something(
+    catalogue: Path,
+) -> None:
+    with Catalogue.open(catalogue) as opened:
+        absent, _, present = scores_of(opened)
+    # The figures are in docs/search.md; these bounds leave room for other processors.
+    assert np.mean(np.array(absent) >= POSSIBLE) <= 0.1
+    assert np.mean([max(one["right"]) >= POSSIBLE for one in present]) >= 0.7
+
+
+def test_events_in_a_long_mixture_are_found_where_they_are_and_in_their_order(
+    real_audio: Path, tmp_path: Path
+) -> None:
+    figures = measure(make(real_audio, snr_db=20.0, count=1, seed=7), tmp_path)
+    assert figures["events"] == 16
+    assert figures["best_passage_overlaps"] >= 0.6
+    assert figures["median_onset_error_s"] <= 2.5
+    assert figures["reverse_hit"] <= 0.15
+    assert figures["in_order_hit"] > figures["reverse_hit"]

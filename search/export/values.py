@@ -1,40 +1,26 @@
-"""Hits as plain values, and as CSV."""
+"""Hits and recordings as plain values: numbers, strings, lists; for JSON and tables."""
 
-import csv
 import os
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from db.records import FileInfo, RecordingInfo
 from search.hits import Hit
 
-COLUMNS = (
-    "rank",
-    "score",
-    "onset_s",
-    "offset_s",
-    "path",
-    "collection",
-    "title",
-    "duration_s",
-    "recording_id",
-    "content_hash",
-    "licence",
-    "creator",
-)
-
 
 def hit_values(hit: Hit, rank: int) -> dict[str, Any]:
-    """Return a hit as plain values: numbers, strings, lists; for JSON and tables.
+    """Return a hit as plain values.
 
-    Times are in seconds from the start of the recording. ``path`` is the first place where the
-    recording lies, present ones before missing ones; ``paths`` has all.
+    Times are in seconds from the start of the recording; ``onset_s`` and ``offset_s`` are those of
+    the best passage. ``path`` is the first place where the recording lies, present ones before
+    missing ones; ``paths`` has all.
     """
     best = hit.passages[0] if hit.passages else None
     return {
         "rank": rank,
         "score": round(hit.score, 4),
+        "strength": hit.strength.value,
+        "found_by": [source.value for source in hit.found_by],
         "onset_s": round(best.onset_s, 3) if best else None,
         "offset_s": round(best.offset_s, 3) if best else None,
         **recording_values(hit.recording),
@@ -43,9 +29,11 @@ def hit_values(hit: Hit, rank: int) -> dict[str, Any]:
                 "onset_s": round(passage.onset_s, 3),
                 "offset_s": round(passage.offset_s, 3),
                 "score": round(passage.score, 4),
+                "sound": passage.sound,
             }
             for passage in hit.passages
         ],
+        "copies": [_named(copy) for copy in hit.copies],
     }
 
 
@@ -80,12 +68,6 @@ def full_path(file: FileInfo) -> str:
     return str(Path(file.root) / file.path)
 
 
-def write_csv(hits: Iterable[Hit], stream: TextIO) -> None:
-    """Write hits as CSV, one row each, with the time of the best passage.
-
-    Columns are those of `COLUMNS`; UTF-8 is the caller's business.
-    """
-    table = csv.DictWriter(stream, COLUMNS, extrasaction="ignore")
-    table.writeheader()
-    for rank, hit in enumerate(hits, start=1):
-        table.writerow(hit_values(hit, rank))
+def _named(recording: RecordingInfo) -> dict[str, Any]:
+    file = first_place(recording)
+    return {"recording_id": recording.id, "path": full_path(file) if file else None}

@@ -1,0 +1,1 @@
+"""How well an encoder finds what is known to be there; ``docs/evaluation.md`` is the protocol."""

@@ -1,0 +1,49 @@
+"""The files that recordings are in: for excerpts, and for whoever may see only the archive."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.catalogue import Catalogue
+from indexer.errors import AudioError
+from search.export.values import first_place, full_path
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A file that holds a recording.
+
+    Attributes
+    ----------
+    path : Path
+        Below its collection's folder.
+    content_hash : str
+        As it was when it was indexed.
+    duration_s : float
+    """
+
+    path: Path
+    content_hash: str
+    duration_s: float
+
+
+def original(catalogue: Catalogue, recording_id: int) -> Original:
+    """Return a file that is there and holds a recording.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such recording.
+    AudioError
+        If it is in none of its places, or not below its collection's folder.
+    """
+    recording = catalogue.recording(recording_id)
+    file = first_place(recording)
+    if file is None:
+        raise AudioError("the archive knows no place of this recording any more")
+    path = Path(full_path(file))
+    # A link in the folder may lead out of it, for its owner put it there; a path may not.
+    if ".." in Path(file.path).parts or not path.is_relative_to(file.root):
+        raise AudioError("this recording does not lie in its collection's folder")
+    if not path.is_file():
+        raise AudioError(f"the file is not there: {file.path} of the collection {file.collection}")
+    return Original(path, recording.content_hash, recording.technical.duration_s)
