@@ -16,10 +16,11 @@ demo: $(VENV)/.installed
 	$(ECHOIC) index $(DEMO)/sounds
 	$(ECHOIC) status
 	@echo
-	@echo "Words, answered by listening (scores are cosines: they order the hits of one query):"
+	@echo "Words, answered by listening and by the names (from 0.8 on a hit is strong, from 0.5 possible):"
 	$(ECHOIC) search "church bell" -k 5
 	$(ECHOIC) search "siren" -k 5
-	$(ECHOIC) search "dog barking" -k 5
+	$(ECHOIC) search "dog barking -siren" -k 5
+	$(ECHOIC) search "church bell & siren" -k 5
 	@echo
 	@echo "An example: the excerpt is a re-encoded part, 0:35 to 1:05, of the field recording:"
 	$(ECHOIC) similar $(DEMO)/sounds/copies/field-recording-excerpt.mp3 -k 5
@@ -30,15 +31,15 @@ demo: $(VENV)/.installed
 	@echo "What the archive holds twice:"
 	$(ECHOIC) duplicates
 	@echo
-	@echo "Words, looked for in names and descriptions:"
-	$(ECHOIC) search --by description "bicycle" -k 5
-	@echo
-	@echo "Ask it more:"
-	@echo "    $(ECHOIC) search \"crow cawing\" --catalogue $(DEMO)/catalogue"
+	@echo "Words that must stand in names, tags or descriptions, and a condition:"
+	$(ECHOIC) search '"field recording" duration:>1:00'
 	@echo
 	@echo "Your own sounds, in a catalogue of your own:"
 	@echo "    $(ECHOIC) index ~/my-sounds"
 	@echo "    $(ECHOIC) search \"dog barking\""
+	@echo
+	@echo "See and hear the demo in your browser:"
+	@echo "    $(ECHOIC) ui --catalogue $(DEMO)/catalogue"
 
 test: $(VENV)/.installed-dev lint
 	$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal

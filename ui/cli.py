@@ -13,12 +13,19 @@ from db.errors import EchoicError
 from ui.commands.archive import forget, relocate, show, status
 from ui.commands.demo import demo
 from ui.commands.duplicates import duplicates
+from ui.commands.evaluate import evaluate
 from ui.commands.failures import failures
 from ui.commands.fetch import fetch
 from ui.commands.health import check, repair
 from ui.commands.identify import identify
 from ui.commands.index import INTERRUPTED, index, watch
+from ui.commands.lists import lists
+from ui.commands.saved import saved
 from ui.commands.search import search, similar
+from ui.commands.serve import serve
+from ui.commands.tag import tag
+from ui.commands.teach import teach
+from ui.commands.ui import ui
 
 
 class NothingDone(click.ClickException):
@@ -60,7 +67,13 @@ for command in (
     index,
     search,
     similar,
+    saved,
+    lists,
+    tag,
+    teach,
     identify,
+    ui,
+    serve,
     duplicates,
     status,
     show,
@@ -72,6 +85,7 @@ for command in (
     forget,
     fetch,
     demo,
+    evaluate,
 ):
     cli.add_command(command)
 

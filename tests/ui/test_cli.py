@@ -145,7 +145,7 @@ def test_json_lines_tell_of_every_step(sounds: Path, catalogue: Path) -> None:
     kinds = [line["event"] for line in lines]
     assert kinds == ["planned", "done", "done", "done", "indexing", "indexing", "finished"]
     assert [line["index"] for line in lines if "index" in line] == [
-        "echoic-mini/1",
+        "echoic-mini/2",
         "echoic-landmarks/1",
     ]
     assert lines[-1]["outcomes"] == {"added": 3}

@@ -21,7 +21,7 @@ from ui.commands.common import (
 
 if TYPE_CHECKING:
     from db.catalogue import Catalogue
-    from db.records import RecordingInfo, Status
+    from db.records import IndexState, RecordingInfo, Status
 
 
 @click.command()
@@ -34,7 +34,7 @@ def status(as_json: bool, location: str | None) -> None:
     with open_catalogue(location) as catalogue:
         found = overview.status(catalogue)
     if as_json:
-        print_json(asdict(found))
+        print_json(_status_values(found))
         return
     click.echo(f"Catalogue {found.location} (format {found.format})")
     click.echo(
@@ -53,6 +53,44 @@ def status(as_json: bool, location: str | None) -> None:
     _print_indexes(found)
 
 
+def _status_values(found: "Status") -> dict[str, Any]:
+    from indexer.encoders import ENCODERS
+
+    values = asdict(found)
+    for index in values["indexes"]:
+        index["is_searchable"] = index["encoder"]["name"] in ENCODERS
+    return values
+
+
+def _vectors_notes(found: "Status", index: "IndexState") -> list[str]:
+    """Say what is to be done about the vectors of an encoder."""
+    from indexer.encoders import DEFAULT_ENCODER, ENCODERS
+
+    name = index.encoder.name
+    n_lacking = found.n_recordings - index.n_recordings
+    if name in ENCODERS and n_lacking:
+        without = count_text(n_lacking, "recording has", "recordings have")
+        return [f"{without} no vectors by it yet: `echoic index --encoder {name}` makes them"]
+    if name in ENCODERS:
+        return []
+    complete = [
+        other.encoder.name
+        for other in found.indexes
+        if other.encoder.name in ENCODERS and other.n_recordings == found.n_recordings
+    ]
+    free = f"`echoic forget --encoder {name}`"
+    notes = ["this Echoic does not have that encoder: these vectors cannot be searched"]
+    if complete:
+        notes.append(f"{complete[0]} has all recordings, so these can go: {free}")
+    else:
+        family = DEFAULT_ENCODER.partition("/")[0]
+        notes.append(
+            f"`echoic index --encoder {family}` makes new ones of all that is indexed; after that "
+            f"these can go: {free}"
+        )
+    return notes
+
+
 def _print_indexes(found: "Status") -> None:
     for index in found.indexes:
         state = "up to date" if index.up_to_date else "lags behind: `echoic repair`"
@@ -61,6 +99,8 @@ def _print_indexes(found: "Status") -> None:
             f"{count_text(index.n_recordings, 'recording')}, vectors "
             f"{size_text(index.vectors_bytes)}, index {size_text(index.file_bytes)} ({state})"
         )
+        for note in _vectors_notes(found, index):
+            click.echo(f"    {note}")
     for part in found.fingerprints:
         state = "up to date" if part.up_to_date else "lags behind: `echoic repair`"
         click.echo(
@@ -89,13 +129,20 @@ def show(recording: str, as_json: bool, location: str | None) -> None:
       echoic show 12
       echoic show animals/dog.wav
     """
+    from db.heard import heard_in
+
     with open_catalogue(location) as catalogue:
         found = _find(catalogue, recording)
+        heard = heard_in(catalogue, (info.id for info in found))
     if as_json:
-        print_json([asdict(info) for info in found])
+        tags = {id_: [asdict(tag) for tag in of_it] for id_, of_it in heard.items()}
+        print_json([{**asdict(info), "heard": tags.get(info.id, [])} for info in found])
         return
     for info in found:
         _print_recording(info)
+        tagged = ", ".join(f"{printable(t.label)} {t.score:.2f}" for t in heard.get(info.id, ()))
+        if tagged:
+            click.echo(f"  heard: {tagged}")
 
 
 @click.command()

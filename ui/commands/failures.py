@@ -31,11 +31,13 @@ def failures(
     with open_catalogue(location) as catalogue:
         found = catalogue.failures()
         roots = {collection.id: collection.root for collection in catalogue.collections()}
-        encoders = tuple(encoder.name for encoder in catalogue.encoders())
+        held = tuple(encoder.name for encoder in catalogue.encoders())
     if retry and found:
+        from indexer.encoders import ENCODERS
         from indexer.sources import failed_sources
 
-        wanted = wanted_features(encoders, retry=True)
+        known = tuple(name for name in held if name in ENCODERS)
+        wanted = wanted_features(known, retry=True)
         code = run_index(
             location,
             lambda writer: failed_sources(writer.catalogue),

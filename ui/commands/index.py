@@ -102,12 +102,12 @@ def index(
     as_json: bool,
     location: str | None,
 ) -> None:
-    """Index folders, or single files.
+    """Index folders, or single files; with --encoder and no FOLDER, all that is indexed already.
 
     Each FOLDER becomes a collection. Run the same command again at any time: unchanged files are
     skipped, changed ones analysed anew, moved ones recognised by their content, vanished ones
     marked missing. Files are only ever read. Ctrl-C ends the run after the files in hand; what is
-    done stays done.
+    done stays done. Another encoder adds its vectors to those that are there.
 
     Exit codes: 0 all well, 1 some files failed, 2 nothing could be done, 130 interrupted.
 
@@ -115,9 +115,13 @@ def index(
     Examples:
       echoic index ~/sounds /media/tapes
       echoic index --manifest list.csv --root /media/tapes
+      echoic index --encoder echoic-mini
     """
-    if not folders and manifest is None:
-        raise click.UsageError("name a folder or file to index, or a --manifest")
+    if not folders and manifest is None and not encoders:
+        raise click.UsageError(
+            "name a folder or file to index, or a --manifest; or an --encoder, for all that is "
+            "indexed already"
+        )
     if folders and manifest is not None:
         raise click.UsageError("give folders or a --manifest, not both")
     wanted = wanted_features(
@@ -128,14 +132,27 @@ def index(
         retry=retry,
     )
 
+    left_out: list[str] = []
+
     def sources(writer: "CatalogueWriter") -> "list[Source]":
-        from indexer.sources import folder_source, manifest_source
+        from indexer.sources import folder_source, known_sources, manifest_source
 
         if manifest is not None:
             return [manifest_source(writer, manifest, root, name=collection)]
-        return [folder_source(writer, absolute(folder), name=collection) for folder in folders]
+        if folders:
+            return [folder_source(writer, absolute(folder), name=collection) for folder in folders]
+        found, out_of_reach = known_sources(writer.catalogue, name=collection)
+        left_out.extend(each.name for each in out_of_reach)
+        return found
 
-    ctx.exit(run_index(location, sources, wanted, n_workers=n_workers, as_json=as_json))
+    code = run_index(location, sources, wanted, n_workers=n_workers, as_json=as_json)
+    if left_out:
+        click.echo(
+            f"Note: left out, because no file of theirs is there: {', '.join(left_out)}. "
+            "Connect the disk and run this again.",
+            err=True,
+        )
+    ctx.exit(code or (SOME_FAILED if left_out else 0))
 
 
 @click.command()

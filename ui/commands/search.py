@@ -1,6 +1,7 @@
-"""``echoic search`` and ``echoic similar``: questions, and hits as tables, JSON or CSV."""
+"""``echoic search`` and ``echoic similar``: questions, and hits as tables, JSON or files."""
 
 import math
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import click
 from ui.commands.common import (
     Command,
     catalogue_option,
+    count_text,
     duration_text,
     encoder_option,
     json_option,
@@ -19,16 +21,20 @@ from ui.commands.common import (
     printable,
     span_text,
 )
+from ui.commands.exporting import ExportRequest, export_hits, export_options
 
 if TYPE_CHECKING:
-    from search.hits import Hit
+    from search.hits import Hit, Results
+    from search.query import Query
 
 
 def output_options(command: Command) -> Command:
     """Add the options that say how many hits there are and how they are printed."""
     for option in (
-        click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one hit a row."),
+        click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one passage a row."),
         json_option(),
+        click.option("--unfold", is_flag=True, help="List near-copies of a hit as hits, too."),
+        click.option("--weak", is_flag=True, help="List the nearest misses, too."),
         click.option(
             "-k",
             "k",
@@ -82,105 +88,213 @@ def part_options(command: Command) -> Command:
 @click.argument("words", nargs=-1, required=True)
 @click.option(
     "--by",
-    type=click.Choice(["sound", "description"]),
-    default="sound",
+    "ranking",
+    type=click.Choice(["fused", "sound", "words"]),
+    default="fused",
     show_default=True,
-    help="Listen to the sounds, or read file names, tags and manifests.",
+    help="Listen to the sounds, read names, tags and manifests, or both.",
+)
+@click.option(
+    "--facet",
+    "facets",
+    multiple=True,
+    metavar="FIELD",
+    help="Count the values of FIELD among all that matches, as: tag, collection, format.",
 )
 @output_options
+@export_options
 @encoder_option
 @catalogue_option
 def search(
     words: tuple[str, ...],
-    by: str,
-    k: int,
-    as_json: bool,
-    as_csv: bool,
+    ranking: str,
+    facets: tuple[str, ...],
     encoder: str | None,
     location: str | None,
+    **output: Any,
 ) -> None:
-    """Find recordings by words: what they sound like, or what is written about them.
+    """Find recordings by words: what they sound like, and what is written about them.
+
+    The words may be a whole question in the query language: what must not be heard, several
+    sounds, an order, examples, and conditions on what is known of a recording.
 
     \b
     Examples:
       echoic search "dog barking" -k 10
       echoic search rain on a tin roof --json
-      echoic search --by description "tape 17"
+      echoic search "dog barking -music duration:<30"
+      echoic search "church bell & crowd"
+      echoic search "dog barking then car door"
+      echoic search '"tape 17" format:wav'
+      echoic search "dog barking" --export dogs.m3u8
     """
-    _refuse_two_formats(as_json, as_csv)
-    from search.engine import SearchEngine, by_description
+    from search.language import parse
 
+    # After "--" a shell hands "-music" on as a word of its own.
     question = " ".join(words)
-    with open_catalogue(location) as catalogue:
-        if by == "description":
-            hits = by_description(catalogue, question, k=k)
-        else:
-            engine = SearchEngine(catalogue, encoder=encoder)
-            hits = engine.by_words(question, k=k)
-            print_notes(engine.notes)
-    _print_hits(hits, as_json=as_json, as_csv=as_csv)
+    _answer(
+        parse(question, relative_to=Path.cwd()),
+        question,
+        ranking=ranking,
+        facets=facets,
+        encoder=encoder,
+        location=location,
+        **output,
+    )
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("example")
 @part_options
 @output_options
+@export_options
 @encoder_option
 @catalogue_option
 def similar(
-    file: Path,
+    example: str,
     from_s: float | None,
     to_s: float | None,
-    k: int,
-    as_json: bool,
-    as_csv: bool,
     encoder: str | None,
     location: str | None,
+    **output: Any,
 ) -> None:
-    """Find recordings that sound like FILE, or like a part of it.
+    """Find recordings that sound like EXAMPLE, or like a part of it.
 
-    FILE need not be in the catalogue; if it is, it is left out of the hits.
+    EXAMPLE is a file, or a recording of the catalogue by its number, as #42. The example itself
+    is left out of the hits.
 
     \b
     Examples:
       echoic similar clip.wav
       echoic similar tape.flac --from 12.5 --to 15
+      echoic similar "#42" --from 1:30 --to 1:40
     """
-    _refuse_two_formats(as_json, as_csv)
+    from search.query import Archived, Example, Query, Sound
+
+    number = re.fullmatch(r"#(\d+)", example)
+    term = (
+        Archived(int(number[1]), from_s, to_s)
+        if number and not Path(example).exists()
+        else Example(Path(example), from_s, to_s)
+    )
+    _answer(
+        Query((Sound((term,)),)),
+        f"like {Path(example).name}",
+        ranking="sound",
+        facets=(),
+        encoder=encoder,
+        location=location,
+        **output,
+    )
+
+
+def _answer(
+    query: "Query",
+    question: str,
+    *,
+    ranking: str,
+    facets: tuple[str, ...],
+    encoder: str | None,
+    location: str | None,
+    k: int,
+    as_json: bool,
+    as_csv: bool,
+    weak: bool,
+    unfold: bool,
+    export: ExportRequest,
+) -> None:
+    """Search, and print or export what was found."""
+    refuse_two_formats(as_json, as_csv, export)
     from search.engine import SearchEngine
+    from search.ranking import Ranking
 
     with open_catalogue(location) as catalogue:
         engine = SearchEngine(catalogue, encoder=encoder)
-        hits = engine.by_example(file, from_s=from_s, to_s=to_s, k=k)
-        print_notes(engine.notes)
-    _print_hits(hits, as_json=as_json, as_csv=as_csv)
+        results = engine.search(
+            query, k=k, ranking=Ranking(ranking), fold_copies=not unfold, facets=facets
+        )
+    print_results(
+        results, query, question, as_json=as_json, as_csv=as_csv, weak=weak, export=export
+    )
 
 
-def _refuse_two_formats(as_json: bool, as_csv: bool) -> None:
-    if as_json and as_csv:
-        raise click.UsageError("choose --json or --csv, not both")
+def refuse_two_formats(as_json: bool, as_csv: bool, export: ExportRequest) -> None:
+    """Refuse to print one answer in several formats.
+
+    Raises
+    ------
+    click.UsageError
+        If several are asked for.
+    """
+    if as_json + as_csv + export.is_wanted > 1:
+        raise click.UsageError("choose one of --json, --csv and --export, not both")
 
 
-def _print_hits(hits: "list[Hit]", *, as_json: bool, as_csv: bool) -> None:
-    from search.export import hit_values, write_csv
+def print_results(
+    results: "Results",
+    query: "Query",
+    question: str,
+    *,
+    as_json: bool,
+    as_csv: bool,
+    weak: bool,
+    export: ExportRequest,
+) -> None:
+    """Print or export what was found, as the options of `output_options` ask."""
+    from search.export import EXPORTS, sound_labels
 
-    if as_json:
-        print_json([hit_values(hit, rank) for rank, hit in enumerate(hits, start=1)])
+    print_notes(results.notes)
+    hits = [*results.hits, *results.near_misses] if weak else list(results.hits)
+    if export.is_wanted:
+        export_hits(hits, export, title=question, labels=sound_labels(query))
+    elif as_json:
+        print_json(_values(results, hits))
     elif as_csv:
-        write_csv(hits, sys.stdout)
-    elif not hits:
-        click.echo("No hits.")
+        EXPORTS["csv"].write(hits, sys.stdout.buffer)
     else:
-        _print_table([hit_values(hit, rank) for rank, hit in enumerate(hits, start=1)])
+        _print_table(results, hits)
 
 
-def _print_table(values: list[dict[str, Any]]) -> None:
-    for hit in values:
-        if hit["onset_s"] is None:
-            when = duration_text(hit["duration_s"])
-        else:
-            when = span_text(hit["onset_s"], hit["offset_s"])
-        more = f"  (+{len(hit['passages']) - 1} more)" if len(hit["passages"]) > 1 else ""
-        gone = "  [missing]" if hit["missing"] else ""
-        path = printable(hit["path"])
-        click.echo(f"{hit['rank']:>3}  {hit['score']:6.3f}  {when:>13}  {path}{more}{gone}")
+def _values(results: "Results", hits: "list[Hit]") -> dict[str, Any]:
+    from search.export import hit_values
+
+    return {
+        "hits": [hit_values(hit, rank) for rank, hit in enumerate(hits, start=1)],
+        "n_near_misses": len(results.near_misses),
+        "n_allowed": results.n_allowed,
+        "facets": {facet.field: dict(facet.counts) for facet in results.facets},
+        "notes": list(results.notes),
+    }
+
+
+def _print_table(results: "Results", hits: "list[Hit]") -> None:
+    from search.export import hit_values
+
+    if not results.n_allowed:
+        click.echo("No recording meets these conditions.")
+    elif not results.hits:
+        click.echo("Nothing in this archive matches.")
+    for rank, hit in enumerate(hits, start=1):
+        _print_hit(hit, hit_values(hit, rank))
+    n_left_out = len(results.hits) + len(results.near_misses) - len(hits)
+    if n_left_out:
+        click.echo(f"Left out: {count_text(n_left_out, 'near miss', 'near misses')}; --weak shows.")
+    for facet in results.facets:
+        counts = ", ".join(f"{printable(value)} {n:,}" for value, n in facet.counts)
+        click.echo(f"{facet.field}: {counts or 'nothing'}")
+
+
+def _print_hit(hit: "Hit", values: dict[str, Any]) -> None:
+    if values["onset_s"] is None:
+        when = duration_text(values["duration_s"])
+    else:
+        when = span_text(values["onset_s"], values["offset_s"])
+    more = f"  (+{len(hit.passages) - 1} more)" if len(hit.passages) > 1 else ""
+    copies = f"  (+{count_text(len(hit.copies), 'copy', 'copies')})" if hit.copies else ""
+    gone = "  [missing]" if values["missing"] else ""
+    path = printable(values["path"])
+    found_by = "+".join(hit.found_by)
+    click.echo(
+        f"{values['rank']:>3}  {hit.score:4.2f} {hit.strength:<8}  {found_by:<11}  {when:>13}  "
+        f"{path}{more}{copies}{gone}"
+    )

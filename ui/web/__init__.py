@@ -1,0 +1,1 @@
+"""The pages' server: what they share, and the sounds and pictures that they show."""

@@ -1,0 +1,115 @@
+"""Identify: which recording is this, and where in it."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from search.cue_sheet import CueSheet
+from search.fingerprints import Match
+from search.hits import Passage
+from ui.commands.common import exact_span_text
+from ui.commands.matches import change_text, odds_text
+from ui.components.hits import hit_list
+from ui.web.archive import Archive
+from ui.web.cards import match_card, upload_card
+from ui.web.pages.common import follow, open_recording, plain, show_page, telling
+from ui.web.pages.sounds import given, sound_input, take_away
+from ui.web.texts import title_of
+from ui.web.uploads import Upload
+
+_PROGRAMME_S = 60.0
+"""What is longer is a programme: what was played when."""
+
+
+def page() -> None:
+    """Show the page."""
+    show_page(_identify)
+
+
+def _identify(served: Archive) -> None:
+    follow()
+    found = given(served, "clip")
+    if found is None:
+        st.markdown(
+            "#### Which recording is this?\n"
+            "Drop a clip in, or hold the microphone to a loudspeaker. A few seconds are enough; "
+            "noise, other formats and slightly wrong tape speeds are no hindrance. A long file is "
+            "gone through from beginning to end: what was played when."
+        )
+        with telling():
+            sound_input(served, "clip")
+        return
+    upload, title = found
+    st.query_params["clip"] = upload.name
+    matches = _matches(served, upload)
+    _heading(matches)
+    if (itself := served.identical(upload.path)) is not None:
+        st.markdown(f"This very file is in the archive: **{plain(title_of(itself))}**")
+    spans = [Passage(m.query_onset_s, m.query_offset_s, 1.0) for m in matches]
+    clip = upload_card(upload, title, spans)
+    if matches:
+        _answer(clip, matches, upload, title)
+    else:
+        hit_list([clip], key="clip_card", label="Your clip", hint=True)
+        st.markdown(
+            "What may help: a longer clip with more sound in it. Another performance of the same "
+            "piece is not recognised, nor is a sound of the same kind: **Search** finds those."
+        )
+    st.button("Try another clip", icon=":material/refresh:", on_click=take_away, args=("clip",))
+
+
+def _matches(served: Archive, upload: Upload) -> list[Match]:
+    """Return what was recognised; asked once for each clip."""
+    kept: dict[str, list[Match]] = st.session_state.setdefault("matches", {})
+    if upload.name not in kept:
+        with st.spinner("Listening and comparing"):
+            kept[upload.name] = served.identify(upload.path)
+    return kept[upload.name]
+
+
+def _heading(matches: Sequence[Match]) -> None:
+    if not matches:
+        st.info("**Nothing in this archive matches.**", icon=":material/hearing:")
+    elif len(matches) == 1:
+        title = plain(title_of(matches[0].recording))
+        span = _span(matches[0].onset_s, matches[0].offset_s)
+        st.success(f"This is **{title}**, {span}", icon=":material/check_circle:")
+    else:
+        st.success(f"**{len(matches)} passages recognised**", icon=":material/check_circle:")
+
+
+def _answer(clip: dict[str, object], matches: Sequence[Match], upload: Upload, title: str) -> None:
+    cards = [match_card(match, n, _certainty(match)) for n, match in enumerate(matches, start=1)]
+    if len(matches) == 1:
+        # The same stretch of both, one above the other, so that they can be compared.
+        match = matches[0]
+        clip["view"] = [match.query_onset_s, match.query_offset_s]
+        cards[0]["view"] = [match.onset_s, match.offset_s]
+    hit_list(
+        [clip, *cards],
+        key="answer",
+        label="Your clip, and what it is",
+        on_action=open_recording,
+        hint=True,
+    )
+    if upload.duration_s > _PROGRAMME_S:
+        sheet = CueSheet().add(title, matches, length_s=upload.duration_s)
+        st.download_button(
+            "Cue sheet",
+            sheet,
+            file_name="echoic.cue",
+            mime="text/plain",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def _certainty(match: Match) -> str:
+    here = _span(match.query_onset_s, match.query_offset_s)
+    change = change_text(match.speed, match.pitch)
+    said = f"{here} of your clip; chance of a mistake: {odds_text(match.p_false)}"
+    return f"{said}; your clip is {change}" if change else said
+
+
+def _span(from_s: float, to_s: float) -> str:
+    return "{} to {}".format(*exact_span_text(from_s, to_s).split("-"))

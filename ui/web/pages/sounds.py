@@ -1,0 +1,62 @@
+"""A sound of the user's own: dropped in, or recorded with the microphone."""
+
+import streamlit as st
+
+from db.errors import EchoicError
+from ui.web.archive import Archive
+from ui.web.uploads import Upload
+
+_TYPES = ["wav", "flac", "mp3", "ogg", "opus", "m4a", "aac", "aif", "aiff", "caf", "wma", "mp4"]
+_TYPES += ["webm", "mov", "mkv", "amr", "wv", "bwf", "rf64", "mka", "3gp", "mpg", "mp2", "oga"]
+
+
+def sound_input(served: Archive, key: str) -> None:
+    """Let somebody drop a sound in or record one; `given` returns it, on every page alike."""
+
+    def take(widget: str) -> None:
+        file = st.session_state.get(widget)
+        if file is None:
+            return
+        name = "Your recording" if widget.startswith("microphone") else file.name
+        try:
+            upload = served.uploads.keep(file.getvalue(), file.name)
+        except EchoicError as error:
+            st.session_state[f"{key}_fault"] = f"{name}: {error}"
+            return
+        st.session_state[f"{key}_fault"] = None
+        st.session_state[key] = (upload.name, name)
+
+    # A new number makes new, empty widgets after the sound was taken away.
+    turn = st.session_state.setdefault(f"{key}_turn", 0)
+    file, spoken = f"file_{key}_{turn}", f"microphone_{key}_{turn}"
+    st.file_uploader("Drop a sound file here", type=_TYPES, key=file, on_change=take, args=(file,))
+    st.audio_input(
+        "Or record with the microphone",
+        sample_rate=48_000,
+        key=spoken,
+        on_change=take,
+        args=(spoken,),
+    )
+    fault = st.session_state.get(f"{key}_fault")
+    if fault:
+        raise EchoicError(fault)
+
+
+def given(served: Archive, key: str) -> tuple[Upload, str] | None:
+    """Return the sound that was dropped in, and what to call it; None if there is none."""
+    if key not in st.session_state and key in st.query_params:
+        st.session_state[key] = (st.query_params[key], "Your clip")
+    name, title = st.session_state.get(key) or ("", "")
+    upload = served.uploads.find(name) if name else None
+    if upload is None:
+        st.session_state.pop(key, None)
+        return None
+    return upload, title
+
+
+def take_away(key: str) -> None:
+    """Forget the sound that was dropped in."""
+    st.session_state[key] = None
+    st.session_state[f"{key}_turn"] = st.session_state.get(f"{key}_turn", 0) + 1
+    st.session_state[f"{key}_fault"] = None
+    st.query_params.pop(key, None)
