@@ -22,10 +22,11 @@ demo: $(VENV)/.installed
 	$(ECHOIC) search "dog barking -siren" -k 5
 	$(ECHOIC) search "church bell & siren" -k 5
 	@echo
-	@echo "An example: the excerpt is a re-encoded part, 0:35 to 1:05, of the field recording:"
-	$(ECHOIC) similar $(DEMO)/sounds/copies/field-recording-excerpt.mp3 -k 5
+	@echo "An example: what sounds like this siren?"
+	$(ECHOIC) similar $(DEMO)/sounds/signals/siren-wail.wav -k 5
 	@echo
-	@echo "The same excerpt by its fingerprint (it finds itself, too, for it is in the archive):"
+	@echo "By fingerprint: where was this re-encoded half minute taken from? (0:35 of the field recording;"
+	@echo "it finds itself, too, for it is in the archive.)"
 	$(ECHOIC) identify $(DEMO)/sounds/copies/field-recording-excerpt.mp3 --all-occurrences --p-false 1e-9
 	@echo
 	@echo "What the archive holds twice:"

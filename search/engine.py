@@ -129,7 +129,7 @@ class SearchEngine:
             tuple(hit for hit in found if hit.score < POSSIBLE)[: max(0, k - len(good))],
             self._count(allowed),
             self._facets(prepared, allowed, ranking, found, facets),
-            tuple(self.notes),
+            (*self.notes, *_advice(prepared, good)),
             is_complete=len(good) <= k and (not is_cut or len(good) < len(found)),
         )
 
@@ -304,3 +304,14 @@ class SearchEngine:
 
 def _asked(query: Query | str) -> Query:
     return parse(query) if isinstance(query, str) else query
+
+
+def _advice(prepared: PreparedQuery, hits: Sequence[Hit]) -> list[str]:
+    """Say what may help when a sequence is not found."""
+    query = prepared.query
+    if hits or not query.in_order or len(prepared.sounds) < 2:
+        return []
+    return [
+        f"each sound must begin within {query.within_s:g} s after the one before it: "
+        "write then[2:00] to allow two minutes, or & for any order"
+    ]

@@ -10,7 +10,8 @@ from db.keywords import KeywordHits, find_keywords
 from search.calibration import POSSIBLE
 from search.sounds import PreparedSound
 
-_NAMED, _DESCRIBED, _PARTLY = 0.9, 0.75, 0.45
+_NAMED, _DESCRIBED, _PARTLY = 0.9, 0.75, 0.6
+_MOST_IN_PART = 0.45
 _SUFFIX = re.compile(
     r"(?<=\w)\.(wav|wave|flac|ogg|oga|opus|mp3|m4a|aac|aif|aiff|caf|wma|mka|mp4|mov|w64|rf64)\b",
     re.IGNORECASE,
@@ -86,7 +87,8 @@ def named(hits: KeywordHits) -> NDArray[np.float64]:
     that cannot make a hit alone, but helps what also sounds so.
     """
     whole = np.where(hits.naming_shares == 1.0, _NAMED, _DESCRIBED)
-    return np.where(hits.shares == 1.0, whole, _PARTLY * hits.shares)
+    in_part = np.minimum(_PARTLY * hits.shares, _MOST_IN_PART)
+    return np.where(hits.shares == 1.0, whole, in_part)
 
 
 def named_for(catalogue: Catalogue, sounds: tuple[PreparedSound, ...]) -> Ids:

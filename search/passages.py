@@ -1,5 +1,6 @@
 """From scores of segments to passages: where in a recording a sound is heard."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ _SHARE_OF_EDGE = 0.3
 
 Less, because a segment at the edge of a sound is filled with it in part only.
 """
+
+_LEAST_IN_ORDER = 0.25
+"""What is less sure is no part of a sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,46 +130,44 @@ def passages_in_order(
     Returns
     -------
     tuple of Passage
-        One a sound, in order; empty if the recording is too short for all of them. How sure the
-        whole is, is the least of their scores.
+        One a sound, in order; empty if there is nothing like it. How sure the whole is, is the
+        least of their scores.
     """
-    cells = Cells.of(scores.shape[1], duration_s, encoder)
-    agreed = cells.agreed(scores)
-    onsets = cells.bounds[:-1]
-    chain = agreed[0]
-    before: list[NDArray[np.int64]] = []
-    for sound in range(1, len(agreed)):
-        lead, source = _best_before(chain, onsets, within_s)
-        chain = np.minimum(agreed[sound], lead)
-        before.append(source)
-    at = int(np.argmax(chain))
-    if chain[at] <= 0.0:
-        return ()
-    places = [at]
-    for source in reversed(before):
-        places.append(int(source[places[-1]]))
-    bounds = cells.bounds.tolist()
-    return tuple(
-        Passage(bounds[cell], bounds[cell + 1], float(agreed[sound, cell]), sound)
-        for sound, cell in enumerate(reversed(places))
-    )
+    steps = [
+        sorted(
+            passages_of(of_sound, duration_s, encoder, sound=sound, least=_LEAST_IN_ORDER),
+            key=lambda passage: passage.onset_s,
+        )
+        for sound, of_sound in enumerate(scores)
+    ]
+    # The surest chain that ends with each passage of a sound, in order of time.
+    chains: list[Chain] = [((passage,), passage.score) for passage in steps[0]]
+    for step in steps[1:]:
+        longer: list[Chain] = []
+        for passage in step:
+            lead = _best_before(chains, passage.onset_s, within_s)
+            if lead is not None:
+                longer.append(((*lead[0], passage), min(lead[1], passage.score)))
+        chains = longer
+    return max(chains, key=lambda chain: chain[1], default=((), 0.0))[0]
 
 
-def _best_before(
-    chain: NDArray[np.float32], onsets: NDArray[np.float64], within_s: float
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return for each cell the best of those that begin before it, not too long, and which it is.
+Chain = tuple[tuple[Passage, ...], float]
 
-    The nearest of equals, so that a passage is not longer than it must be.
+
+def _best_before(chains: list[Chain], onset_s: float, within_s: float) -> Chain | None:
+    """Return the surest of the chains whose last sound begins before a time, not too long.
+
+    The latest of equals, so that what is found is not longer than it must be.
     """
-    lead = np.zeros_like(chain)
-    source = np.zeros(len(chain), dtype=np.int64)
-    starts = np.searchsorted(onsets, onsets - within_s - 1e-6, side="left")
-    for cell in range(1, len(chain)):
-        window = chain[starts[cell] : cell]
-        best = len(window) - 1 - int(np.argmax(window[::-1]))
-        lead[cell], source[cell] = window[best], starts[cell] + best
-    return lead, source
+    first = bisect_left(chains, onset_s - within_s - 1e-6, key=_last_onset_s)
+    after = bisect_left(chains, onset_s - 1e-6, key=_last_onset_s)
+    fit = chains[first:after]
+    return max(fit, key=lambda chain: (chain[1], _last_onset_s(chain)), default=None)
+
+
+def _last_onset_s(chain: Chain) -> float:
+    return chain[0][-1].onset_s
 
 
 def _runs(good: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:

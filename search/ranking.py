@@ -6,7 +6,7 @@ wrong: ``1 - (1 - p) (1 - q)``. That is better than fusing ranks, which forgets 
 the best of a hundred poor hits has the first rank, too. Of several sounds, the least sure decides.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -106,6 +106,11 @@ class Scorer:
             passages, best = self._passages(heard, duration_s)
         fused = named if only_words else 1.0 - (1.0 - best) * (1.0 - named)
         score = float(fused.min())
+        # A passage is as sure as the recording at that place: by ear and by name.
+        passages = tuple(
+            replace(one, score=float(1.0 - (1.0 - one.score) * (1.0 - named[one.sound])))
+            for one in passages
+        )
         found_by = []
         if not only_words and float(best.min()) >= _SAYS_SOMETHING:
             found_by.append(Source.SOUND)

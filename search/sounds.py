@@ -51,7 +51,7 @@ class PreparedSound:
         What its cosines mean.
     law : Law
     keywords : str
-        Words that a recording's name may hold; empty for examples.
+        Words that a recording's name may hold; empty unless the sound is nothing but words.
     parts : tuple of Part
         Where the examples themselves are in the archive: they are no answers.
     """
@@ -105,15 +105,16 @@ class SoundReader:
             raise QueryError("the parts of this sound cancel each other out")
         direction: Vector = (total / np.float32(length)).astype(np.float32)
         words = [term for term in sound.terms if isinstance(term, Words)]
-        by_words = len(words) == len(sound.terms)
-        scale = self._calibration.scale(direction, by_words=by_words)
+        # Names know nothing of examples, and nothing of what was taken away.
+        is_plain = all(isinstance(term, Words) and term.weight > 0 for term in sound.terms)
+        scale = self._calibration.scale(direction, by_words=is_plain)
         if len(sound.terms) == 1 and isinstance(sound.terms[0], Taught):
             scale = self._taught_scale(sound.terms[0], scale)
         return PreparedSound(
             direction,
             scale,
-            self._encoder.laws.words if by_words else self._encoder.laws.example,
-            " ".join(term.text for term in words if term.weight > 0),
+            self._encoder.laws.words if is_plain else self._encoder.laws.example,
+            " ".join(term.text for term in words) if is_plain else "",
             tuple(parts),
         )
 
@@ -124,13 +125,12 @@ class SoundReader:
             case Example():
                 vector = _mean(example_vectors(self._encoder, term.path, term.from_s, term.to_s))
                 itself = self._catalogue.with_hash(content_hash(term.path))
-                if itself is not None and term.weight > 0:
+                if itself is not None:
                     parts.append(Part(itself, term.from_s, term.to_s))
                 return vector
             case Archived():
                 part = Part(term.recording_id, term.from_s, term.to_s)
-                if term.weight > 0:
-                    parts.append(part)
+                parts.append(part)  # what was liked or disliked is known already
                 return _mean(archived_vectors(self._catalogue, self._encoder, part))
             case Taught():
                 taught = sound_class(self._catalogue, term.name, self._encoder.id)

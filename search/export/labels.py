@@ -109,13 +109,17 @@ def write_raven(hits: Iterable[Hit], stream: BinaryIO, options: ExportOptions) -
     return notes + notes_on_places(found) + note_on_breaks(found)
 
 
+_ZIP_ENDINGS = {"audacity": ".labels.zip", "reaper": ".regions.zip"}
+
+
 def _of_one(hits: Iterable[Hit], options: ExportOptions, name: str) -> list[Clip]:
     """Return the passages of the one recording that is hit."""
     sorted_ = by_recording(clips(hits, options))
     if len(sorted_) > 1:
         raise ExportError(
             f"the format {name} has one line of time, and the hits lie in {len(sorted_)} "
-            f"recordings: choose one hit, or the format {name}-zip, with a file for each"
+            f"recordings: choose one hit, or the format {name}-zip (a name that ends in "
+            f"{_ZIP_ENDINGS[name]}), with a file for each"
         )
     return next(iter(sorted_.values()), [])
 

@@ -1,24 +1,49 @@
 """What names and descriptions are worth beside what is heard."""
 
+import numpy as np
 import pytest
 
-from db.keywords import KeywordHit
+from db.keywords import KeywordHits
 from search.calibration import POSSIBLE
-from search.keywords import named
+from search.keywords import Names, named, without_suffixes
+
+
+def worth(share: float, naming_share: float) -> float:
+    one = np.array([1.0])
+    return float(named(KeywordHits(np.array([1]), one, share * one, naming_share * one))[0])
 
 
 def test_all_words_in_the_name_make_a_hit_alone() -> None:
-    assert named(KeywordHit(1, 5.0, share=1.0, naming_share=1.0)) >= POSSIBLE
+    assert worth(1.0, 1.0) >= POSSIBLE
 
 
 def test_a_description_is_worth_less_than_a_name_and_a_part_less_than_all() -> None:
-    in_name = named(KeywordHit(1, 5.0, share=1.0, naming_share=1.0))
-    described = named(KeywordHit(1, 5.0, share=1.0, naming_share=0.5))
-    in_part = named(KeywordHit(1, 5.0, share=0.5, naming_share=0.5))
-    assert in_name > described >= POSSIBLE > in_part > 0.0
+    assert worth(1.0, 1.0) > worth(1.0, 0.5) >= POSSIBLE > worth(0.5, 0.5) > 0.0
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
 def test_more_of_the_words_are_worth_more(share: float) -> None:
-    less = named(KeywordHit(1, 1.0, share=share / 2, naming_share=0.0))
-    assert less < named(KeywordHit(1, 1.0, share=share, naming_share=0.0))
+    assert worth(share / 2, 0.0) < worth(share, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("typed", "searched"),
+    [
+        ("rain-heavy.flac", "rain-heavy"),
+        ("Bell.WAV and crowd.mp3", "Bell and crowd"),
+        ("mp3 player", "mp3 player"),
+        ("version 1.2", "version 1.2"),
+    ],
+)
+def test_a_file_name_typed_in_full_is_looked_for_without_its_suffix(
+    typed: str, searched: str
+) -> None:
+    assert without_suffixes(typed) == searched
+
+
+def test_of_two_sounds_a_recording_matches_that_is_named_for_both() -> None:
+    names = Names(np.array([3, 7, 9]), np.array([[0.9, 0.0], [0.9, 0.9], [0.3, 0.3]]))
+    assert names.matching().tolist() == [7]
+    assert names.best(2) == [7, 9]
+    assert names.of_recording(9).tolist() == [0.3, 0.3]
+    assert names.of_recording(8).tolist() == [0.0, 0.0]

@@ -109,7 +109,7 @@ def test_a_taught_sound_finds_its_like_and_a_hit_begins_at_its_threshold(
     engine = SearchEngine(catalogue)
     results = engine.search(Query((Sound((Taught("downpour"),)),)), k=10)
     found = [hit.recording.files[0].path for hit in (*results.hits, *results.near_misses)]
-    assert "weather/rain-tin-roof.ogg" in found[:4]
+    assert {"weather/rain-light.wav", "weather/rain-heavy.flac"} <= set(found)
     for hit in results.hits:
         vectors = catalogue.vectors(hit.recording.id, DEFAULT_ENCODER).astype(np.float32)
         assert (vectors @ sound.direction).max() >= sound.threshold - 1e-4

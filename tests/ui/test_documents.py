@@ -67,7 +67,8 @@ def test_the_commands_of_the_documents_do_what_they_say(home: Path) -> None:
             env=environment(home),
         )
         assert ran.returncode == 0, f"{line}\n{ran.stdout}\n{ran.stderr}"
-        assert ran.stdout, line
+        # An export of no hits is empty, and says so on the other channel.
+        assert ran.stdout or ran.stderr, line
 
 
 def test_every_command_is_documented() -> None:

@@ -126,6 +126,8 @@ def export_hits(
                 f"there is no hit {request.hit}: {count_text(len(hits), 'hit')} found"
             )
         hits = hits[request.hit - 1 : request.hit]
+    if not hits:
+        print_notes(["nothing matches, so what is exported holds no hit"])
     options = ExportOptions(title=title, labels=labels, frame_rate=request.frame_rate)
     if request.path is not None:
         notes = write_file(

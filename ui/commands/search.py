@@ -14,6 +14,7 @@ from ui.commands.common import (
     count_text,
     duration_text,
     encoder_option,
+    exact_span_text,
     json_option,
     open_catalogue,
     print_json,
@@ -26,6 +27,11 @@ from ui.commands.exporting import ExportRequest, export_hits, export_options
 if TYPE_CHECKING:
     from search.hits import Hit, Results
     from search.query import Query
+
+
+_NEAR, _NEAREST = 0.1, 3
+"""What scores so much comes near; so many are shown if nothing matches."""
+_SHORT_S = 3.0
 
 
 def output_options(command: Command) -> Command:
@@ -276,20 +282,29 @@ def _print_table(results: "Results", hits: "list[Hit]") -> None:
         click.echo("Nothing in this archive matches.")
     for rank, hit in enumerate(hits, start=1):
         _print_hit(hit, hit_values(hit, rank))
-    n_left_out = len(results.hits) + len(results.near_misses) - len(hits)
-    if n_left_out:
-        click.echo(f"Left out: {count_text(n_left_out, 'near miss', 'near misses')}; --weak shows.")
+    left_out = [hit for hit in results.near_misses if hit.score >= _NEAR and hit not in hits]
+    if left_out and not hits:
+        click.echo("Nearest, but probably something else:")
+        for rank, hit in enumerate(left_out[:_NEAREST], start=1):
+            _print_hit(hit, hit_values(hit, rank))
+        left_out = left_out[_NEAREST:]
+    if left_out:
+        said = count_text(len(left_out), "near miss", "near misses")
+        click.echo(f"Left out: {said}; --weak shows.")
     for facet in results.facets:
         counts = ", ".join(f"{printable(value)} {n:,}" for value, n in facet.counts)
         click.echo(f"{facet.field}: {counts or 'nothing'}")
 
 
 def _print_hit(hit: "Hit", values: dict[str, Any]) -> None:
-    if values["onset_s"] is None:
+    if not hit.passages:
         when = duration_text(values["duration_s"])
     else:
-        when = span_text(values["onset_s"], values["offset_s"])
-    more = f"  (+{len(hit.passages) - 1} more)" if len(hit.passages) > 1 else ""
+        # Of several sounds the best passage of each, which come first.
+        n_shown = len({passage.sound for passage in hit.passages})
+        when = ", ".join(_span_text(one.onset_s, one.offset_s) for one in hit.passages[:n_shown])
+    n_more = max(0, len(hit.passages) - len({passage.sound for passage in hit.passages}))
+    more = f"  (+{n_more} more)" if n_more else ""
     copies = f"  (+{count_text(len(hit.copies), 'copy', 'copies')})" if hit.copies else ""
     gone = "  [missing]" if values["missing"] else ""
     path = printable(values["path"])
@@ -298,3 +313,8 @@ def _print_hit(hit: "Hit", values: dict[str, Any]) -> None:
         f"{values['rank']:>3}  {hit.score:4.2f} {hit.strength:<8}  {found_by:<11}  {when:>13}  "
         f"{path}{more}{copies}{gone}"
     )
+
+
+def _span_text(onset_s: float, offset_s: float) -> str:
+    """Say a passage: to the second, a short one to a tenth."""
+    return (span_text if offset_s - onset_s >= _SHORT_S else exact_span_text)(onset_s, offset_s)
