@@ -35,6 +35,18 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """Put Python's main module back.
+
+    Streamlit's AppTest puts the page in its place and leaves it there; worker processes that a
+    later test starts would run the page.
+    """
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
 @pytest.fixture(scope="session")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Some of the demo's sounds, a recording of three of them, and a file that is no sound."""
