@@ -147,7 +147,7 @@ def test_a_filter_at_the_side_writes_itself_into_the_box(page: "Page", address: 
     page.get_by_text("30 s to 2 min").click()
     page.wait_for_function(
         "() => document.querySelector('input[aria-label=\"Search the archive\"]')"
-        ".value === 'dog barking duration:30..<120'"
+        "?.value === 'dog barking duration:30..<120'"
     )
     card(page, FIELD).wait_for()
     page.locator(".card h3", has_text="dog-barking").wait_for(state="detached")
@@ -157,7 +157,7 @@ def test_a_filter_at_the_side_writes_itself_into_the_box(page: "Page", address: 
     page.get_by_test_id("stSidebar").get_by_role("button", name="FLAC").click()
     page.wait_for_function(
         "() => document.querySelector('input[aria-label=\"Search the archive\"]')"
-        ".value === 'dog barking format:FLAC'"
+        "?.value === 'dog barking format:FLAC'"
     )
 
 
