@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Keep = Callable[["Page", str], Path]
 _BOX = 'input[aria-label="Search the archive"]'
 
+# A browser on a busy machine is sometimes late; what fails three times is wrong.
+pytestmark = pytest.mark.flaky(reruns=2)
+
 
 def ask(page: "Page", text: str) -> None:
     box = page.locator(_BOX)
@@ -126,7 +129,7 @@ def test_more_like_this_asks_for_the_passage_and_says_which(page: "Page", addres
     card(page, "dog-barking").get_by_role("button", name="More like this").click()
     page.wait_for_function(
         "() => document.querySelector('input[aria-label=\"Search the archive\"]')"
-        ".value.startsWith('like:#')"
+        "?.value.startsWith('like:#')"
     )
     page.get_by_text("is dog-barking.wav").wait_for()
     card(page, "").wait_for()
@@ -138,7 +141,7 @@ def test_less_like_this_refines_the_words(page: "Page", address: str) -> None:
     card(page, FIELD).get_by_role("button", name="Less like this").click()
     page.wait_for_function(
         "() => document.querySelector('input[aria-label=\"Search the archive\"]')"
-        ".value.startsWith('dog barking - like:#')"
+        "?.value.startsWith('dog barking - like:#')"
     )
 
 
