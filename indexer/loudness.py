@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import sosfilt
 
 _MIN_SR = 4000  # below, the filter's shelf at 1.7 kHz has no room
 _ABSOLUTE_GATE_LUFS = -70.0
@@ -134,6 +133,9 @@ class LoudnessMeter:
         """Take samples (channels, n), n > 0."""
         if self._filter is None:
             return
+        # Its import takes nearly a second: workers have it from the start, others do without.
+        from scipy.signal import sosfilt
+
         heard, self._state = sosfilt(self._filter, planar.astype(np.float64), zi=self._state)
         np.square(heard, out=heard)
         self._tenths.push(self._weights @ heard)

@@ -21,7 +21,12 @@ from indexer.workers import WorkerDied, WorkerPool
 
 _COMMIT_AFTER_S = 0.5
 _COMMIT_AFTER_FILES = 64
-_WORKERS_NEED = ("indexer.analysis", "indexer.encoders.runtime", "indexer.landmarks")
+_WORKERS_NEED = (
+    "indexer.analysis",
+    "indexer.encoders.runtime",
+    "indexer.landmarks",
+    "scipy.signal",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -19,10 +21,21 @@ def real_audio() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the demo archive in ``sounds`` and its catalogue in ``catalogue``."""
-    folder = tmp_path_factory.mktemp("demo")
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that is made once for all processes that run tests, and only read then."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # each process has a folder of its own in it
+    folder, whole = base / f"shared-{name}", base / f"shared-{name}.whole"
+    with FileLock(f"{folder}.lock"):
+        if not whole.exists():
+            folder.mkdir()
+            make(folder)
+            whole.touch()
+    return folder
+
+
+def _make_demo(folder: Path) -> None:
     for arguments in (
         ["demo", str(folder / "sounds")],
         ["index", str(folder / "sounds"), "--catalogue", str(folder / "catalogue")],
@@ -31,4 +44,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
             [sys.executable, "-m", "ui", *arguments], capture_output=True, text=True, check=False
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
-    return folder
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the demo archive in ``sounds`` and its catalogue in ``catalogue``."""
+    return made_once(tmp_path_factory, "demo", _make_demo)

@@ -3,6 +3,7 @@
 import csv
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from search.calibration import POSSIBLE
 from search.engine import SearchEngine
 from search.hits import Hit
 from search.ranking import Ranking
+from tests.conftest import made_once
 
 FOLD = "5"  # the fold of ESC-10 that no training has used
 
@@ -35,7 +37,10 @@ QUERIES = {
 @pytest.fixture(scope="module")
 def catalogue(real_audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A catalogue of the 80 clips of the fold, named by a manifest."""
-    folder = tmp_path_factory.mktemp("fold")
+    return made_once(tmp_path_factory, "fold", partial(_index_fold, real_audio)) / "catalogue"
+
+
+def _index_fold(real_audio: Path, folder: Path) -> None:
     with (real_audio / "esc10" / "manifest.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["fold"] == FOLD]
     with (folder / "fold.csv").open("w", encoding="utf-8", newline="") as file:
@@ -46,7 +51,6 @@ def catalogue(real_audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     place = ["--root", str(real_audio / "esc10"), "--catalogue", str(folder / "catalogue")]
     ran = subprocess.run([*command, *place], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    return folder / "catalogue"
 
 
 def _first_five(engine: SearchEngine, words: str) -> list[Hit]:

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: real processes, real files, real exit codes."""
+"""The command line as a user meets it: real files, real exit codes, and real processes."""
 
 import csv
 import io
@@ -9,35 +9,30 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.indexer.conftest import write_sound
+from tests.ui.running import PROJECT, as_process, within
 from ui.cli import cli
 
-PROJECT = Path(__file__).resolve().parents[2]
+Run = Callable[..., tuple[str, str]]
 
 
 def echoic(
-    *arguments: str | Path, catalogue: Path | None = None, code: int = 0, **environment: str
+    *arguments: str | Path,
+    catalogue: Path | None = None,
+    code: int = 0,
+    run: Run = within,
+    **environment: str,
 ) -> str:
     """Run a command; return what it prints, after making sure of its exit code."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "ui", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=PROJECT,
-        env={
-            **os.environ,
-            **({"ECHOIC_CATALOGUE": str(catalogue)} if catalogue else {}),
-            **environment,
-        },
-    )
-    assert ran.returncode == code, f"exit code {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
-    assert "Traceback" not in ran.stderr
-    return ran.stdout if code in (0, 1) else ran.stderr
+    if catalogue:
+        environment["ECHOIC_CATALOGUE"] = str(catalogue)
+    out, err = run(*arguments, code=code, **environment)
+    return out if code in (0, 1) else err
 
 
 @pytest.fixture
@@ -96,23 +91,25 @@ def test_index_then_search_then_similar_in_every_format(sounds: Path, catalogue:
 
 
 def test_exit_codes_tell_what_happened(sounds: Path, catalogue: Path, tmp_path: Path) -> None:
-    echoic("index", sounds, catalogue=catalogue, code=0)
+    echoic("index", sounds, catalogue=catalogue, run=as_process, code=0)
     (sounds / "bad.wav").write_text("not audio")
-    assert "bad.wav" in echoic("index", sounds, catalogue=catalogue, code=1)
-    assert "failed before" in echoic("index", sounds, catalogue=catalogue, code=1)
-    said = echoic("failures", catalogue=catalogue, code=1)
+    assert "bad.wav" in echoic("index", sounds, catalogue=catalogue, run=as_process, code=1)
+    assert "failed before" in echoic("index", sounds, catalogue=catalogue, run=as_process, code=1)
+    said = echoic("failures", catalogue=catalogue, run=as_process, code=1)
     assert "bad.wav" in said
     assert "not audio" in said
-    assert "2 times" in echoic("failures", "--retry", catalogue=catalogue, code=2) + echoic(
-        "failures", catalogue=catalogue, code=1
-    )
+    assert "2 times" in echoic(
+        "failures", "--retry", catalogue=catalogue, run=as_process, code=2
+    ) + echoic("failures", catalogue=catalogue, run=as_process, code=1)
     (sounds / "bad.wav").unlink()
-    echoic("index", sounds, catalogue=catalogue, code=0)
-    echoic("failures", catalogue=catalogue, code=0)
+    echoic("index", sounds, catalogue=catalogue, run=as_process, code=0)
+    echoic("failures", catalogue=catalogue, run=as_process, code=0)
     empty = tmp_path / "empty"
     empty.mkdir()
-    echoic("index", empty, catalogue=catalogue, code=2)
-    assert "no file or folder" in echoic("index", tmp_path / "no", catalogue=catalogue, code=2)
+    echoic("index", empty, catalogue=catalogue, run=as_process, code=2)
+    assert "no file or folder" in echoic(
+        "index", tmp_path / "no", catalogue=catalogue, run=as_process, code=2
+    )
 
 
 @pytest.mark.parametrize(
@@ -225,15 +222,9 @@ def test_check_finds_and_repair_mends(sounds: Path, catalogue: Path) -> None:
     for index_file in (catalogue / "index").iterdir():
         index_file.write_bytes(b"garbage")
     assert echoic("check", catalogue=catalogue, code=1).count("index:") == 2
-    ran = subprocess.run(
-        [sys.executable, "-m", "ui", "search", "tone", "--catalogue", str(catalogue)],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=PROJECT,
-    )
-    assert len(ran.stdout.splitlines()) == 3  # answered from the database
-    assert "echoic repair" in ran.stderr
+    out, err = within("search", "tone", "--catalogue", catalogue)
+    assert len(out.splitlines()) == 3  # answered from the database
+    assert "echoic repair" in err
     assert "anew" in echoic("repair", catalogue=catalogue)
     assert "All is well" in echoic("check", catalogue=catalogue)
     assert "Nothing to repair" in echoic("repair", catalogue=catalogue)
@@ -309,14 +300,8 @@ def test_a_collection_whose_folder_was_moved_is_pointed_out(
 ) -> None:
     echoic("index", sounds, catalogue=catalogue)
     moved = sounds.rename(tmp_path / "moved")
-    ran = subprocess.run(
-        [sys.executable, "-m", "ui", "index", str(moved), "--catalogue", str(catalogue)],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=PROJECT,
-    )
-    assert "echoic relocate sounds" in ran.stderr
+    _, err = within("index", moved, "--catalogue", catalogue)
+    assert "echoic relocate sounds" in err
     assert "folder not there" in echoic("status", catalogue=catalogue)
     assert str(moved) in echoic("search", "tone", "-k", "1", catalogue=catalogue)
     said = echoic("relocate", "sounds", moved, catalogue=catalogue, code=2)
@@ -356,11 +341,13 @@ def test_watch_takes_in_what_is_added_while_it_runs(sounds: Path, catalogue: Pat
 
 def test_names_that_are_not_ascii_are_printed_as_they_are(tmp_path: Path, catalogue: Path) -> None:
     write_sound(tmp_path / "klänge" / "Möwe 海鳥.wav")
-    echoic("index", tmp_path / "klänge", catalogue=catalogue)
+    echoic("index", tmp_path / "klänge", catalogue=catalogue, run=as_process)
     assert "Möwe 海鳥.wav" in echoic(
-        "search", "bird", "--weak", catalogue=catalogue, PYTHONIOENCODING="utf-8"
+        "search", "bird", "--weak", catalogue=catalogue, run=as_process, PYTHONIOENCODING="utf-8"
     )
-    echoic("search", "bird", "--weak", catalogue=catalogue, PYTHONIOENCODING="ascii")
+    echoic(
+        "search", "bird", "--weak", catalogue=catalogue, run=as_process, PYTHONIOENCODING="ascii"
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="such names cannot be had elsewhere")
@@ -375,5 +362,7 @@ def test_a_line_break_in_a_file_name_does_not_break_the_table(
 
 
 def test_the_default_catalogue_is_in_the_user_s_data_folder(sounds: Path, tmp_path: Path) -> None:
-    said = echoic("index", sounds, XDG_DATA_HOME=str(tmp_path / "data"), ECHOIC_CATALOGUE="")
+    said = echoic(
+        "index", sounds, XDG_DATA_HOME=str(tmp_path / "data"), ECHOIC_CATALOGUE="", run=as_process
+    )
     assert str(tmp_path / "data" / "echoic" / "catalogue") in said

@@ -1,19 +1,16 @@
 """Every command in the documents is run as its reader would run it."""
 
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.indexer.conftest import write_sound
+from tests.ui.running import PROJECT, within
 from ui.cli import cli
 
-PROJECT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 
 
@@ -47,28 +44,22 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def environment(home: Path) -> dict[str, str]:
-    return {**os.environ, "HOME": str(home), "PYTHONPATH": str(PROJECT), "ECHOIC_CATALOGUE": ""}
-
-
-def test_the_commands_of_the_documents_do_what_they_say(home: Path) -> None:
+def test_the_commands_of_the_documents_do_what_they_say(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
     commands = documented_commands()
     assert len(commands) > 10
     for line in commands:
         words = [word.replace("~", str(home)) for word in shlex.split(line)[1:]]
         if words[0] in ("watch", "serve", "ui") or (words[0] == "fetch" and len(words) > 1):
             continue  # they run until they are stopped; the last downloads hundreds of megabytes
-        ran = subprocess.run(
-            [sys.executable, "-m", "ui", *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=home,
-            env=environment(home),
-        )
-        assert ran.returncode == 0, f"{line}\n{ran.stdout}\n{ran.stderr}"
+        try:
+            out, err = within(*words, HOME=str(home), ECHOIC_CATALOGUE="")
+        except AssertionError as error:
+            raise AssertionError(line) from error
         # An export of no hits is empty, and says so on the other channel.
-        assert ran.stdout or ran.stderr, line
+        assert out or err, line
 
 
 def test_every_command_is_documented() -> None:

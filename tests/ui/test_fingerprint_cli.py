@@ -3,10 +3,7 @@
 import csv
 import io
 import json
-import os
 import shutil
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,11 +14,11 @@ import soundfile
 from db.records import Description, FileInfo, RecordingInfo, Technical
 from search.duplicates import Duplicates, Group, Kind, Overlap, Pair
 from tests.indexer.conftest import write_sound
+from tests.ui.running import within
 from ui.commands.duplicates import _print
 from ui.commands.matches import change_text, odds_text
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-PROJECT = Path(__file__).resolve().parents[2]
 FIELD = "field/field-recording-village-edge.flac"
 EXCERPT = "copies/field-recording-excerpt.mp3"
 
@@ -30,18 +27,7 @@ def echoic(
     *arguments: str | Path, catalogue: Path, code: int = 0, given: bytes = b""
 ) -> tuple[str, str]:
     """Run a command; return what it prints and what it complains of."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "ui", *map(str, arguments)],
-        input=given,
-        capture_output=True,
-        check=False,
-        cwd=PROJECT,
-        env={**os.environ, "ECHOIC_CATALOGUE": str(catalogue)},
-    )
-    out, err = ran.stdout.decode(), ran.stderr.decode()
-    assert ran.returncode == code, f"exit code {ran.returncode}\n{out}\n{err}"
-    assert "Traceback" not in err
-    return out, err
+    return within(*arguments, code=code, given=given, ECHOIC_CATALOGUE=str(catalogue))
 
 
 def _recording(number: int) -> RecordingInfo:
