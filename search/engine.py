@@ -14,6 +14,7 @@ from db.filters import RecordingFilter
 from db.segment_index import SegmentIndex
 from db.stored_vectors import vector_blocks
 from indexer.encoders import Encoder
+from search.advice import advice
 from search.calibration import POSSIBLE, Calibration
 from search.candidates import Candidates, find_candidates, heard_in, matching_recordings
 from search.copies import copies_of
@@ -129,7 +130,7 @@ class SearchEngine:
             tuple(hit for hit in found if hit.score < POSSIBLE)[: max(0, k - len(good))],
             self._count(allowed),
             self._facets(prepared, allowed, ranking, found, facets),
-            (*self.notes, *_advice(prepared, good)),
+            (*self.notes, *advice(prepared.query, self._filter, n_hits=len(good))),
             is_complete=len(good) <= k and (not is_cut or len(good) < len(found)),
         )
 
@@ -304,14 +305,3 @@ class SearchEngine:
 
 def _asked(query: Query | str) -> Query:
     return parse(query) if isinstance(query, str) else query
-
-
-def _advice(prepared: PreparedQuery, hits: Sequence[Hit]) -> list[str]:
-    """Say what may help when a sequence is not found."""
-    query = prepared.query
-    if hits or not query.in_order or len(prepared.sounds) < 2:
-        return []
-    return [
-        f"each sound must begin within {query.within_s:g} s after the one before it: "
-        "write then[2:00] to allow two minutes, or & for any order"
-    ]

@@ -324,3 +324,27 @@ def test_an_empty_catalogue_says_how_to_fill_it(tmp_path: Path) -> None:
         pytest.raises(UnknownName, match="echoic index --encoder echoic-mini/"),
     ):
         SearchEngine(catalogue, encoder="echoic-mini")
+
+
+@pytest.mark.parametrize("operator", ["AND", "OR"])
+def test_a_word_that_is_an_operator_elsewhere_is_pointed_out(
+    engine: SearchEngine, operator: str
+) -> None:
+    (note,) = engine.search(f"church bell {operator} siren").notes
+    assert note.startswith(f"{operator} is a word like any other")
+    assert engine.search(f"church bell {operator.lower()} siren").notes == ()
+    assert engine.search(f"{operator} a siren").notes == ()  # the beginning of a phrase
+
+
+def test_a_leading_not_is_pointed_out(engine: SearchEngine) -> None:
+    (note,) = engine.search("NOT music").notes
+    assert "write dog barking -music" in note
+
+
+def test_a_value_that_no_recording_has_brings_those_that_are_like_it(engine: SearchEngine) -> None:
+    (note,) = engine.search("siren format:wave").notes
+    assert note == "no recording has format:wave; did you mean WAV?"
+    (note,) = engine.search("siren creator:nobody").notes
+    assert note.startswith("no recording has creator:nobody")
+    assert engine.search("siren -format:wave").notes == ()
+    assert engine.search("siren format:wave,flac").notes == ()

@@ -169,6 +169,7 @@ def test_status_show_relocate_and_forget(sounds: Path, catalogue: Path, tmp_path
     assert "3 of 3 files" in echoic("relocate", "sounds", moved, catalogue=catalogue)
     assert "All is well" in echoic("check", "--contents", catalogue=catalogue)
     assert "3 unchanged" in echoic("index", moved, catalogue=catalogue)
+    assert "nothing to forget" in echoic("forget", "--missing", catalogue=catalogue)
     echoic("forget", "sound-1.wav", "--yes", catalogue=catalogue)
     assert "All is well" in echoic("check", catalogue=catalogue)
     assert "2 recordings" in echoic("status", catalogue=catalogue)

@@ -210,6 +210,9 @@ def forget(
         else:
             files = _missing_files(catalogue) if missing else _files_of(catalogue, target or "")
             n_files = len(files)
+            if not n_files:
+                click.echo("No file is marked missing: there is nothing to forget.")
+                return
             _confirm("\n  ".join([count_text(n_files, "file"), *list(files.values())[:10]]), yes)
         with CatalogueWriter(catalogue) as writer:
             if collection is None:
