@@ -6,7 +6,7 @@ DEMO ?= demo-archive
 BIN := $(VENV)/bin
 ECHOIC := $(BIN)/echoic
 
-.PHONY: demo test lint clean
+.PHONY: demo test scaling parity parity-venvs lint clean
 
 demo: export ECHOIC_CATALOGUE = $(DEMO)/catalogue
 demo: $(VENV)/.installed
@@ -45,6 +45,41 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev lint
 	$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
 
+# Echoic past one machine: servers are started for the tests and stopped, several machines imitated.
+scaling: $(VENV)/.installed-scaling
+	$(BIN)/pytest tests/scaling
+
+$(VENV)/.installed-scaling: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --editable '.[dev,milvus,postgres,ray]'
+	@touch $@
+
+# Vectors by converted checkpoints against those by the package laion-clap. It needs NumPy 1, and so
+# a virtual environment of its own; another has Echoic with the extra that converts.
+parity: parity-venvs
+	mkdir -p build
+	LAION_CLAP_PYTHON=$(abspath $(VENV)-laion-clap/bin/python) \
+		$(VENV)-clap/bin/pytest tests/parity -s -p no:cacheprovider --basetemp build/parity
+
+parity-venvs: $(VENV)-clap/.installed $(VENV)-laion-clap/.installed
+
+# On Linux the torch of PyPI is built for CUDA and takes gigabytes. Where the index of those for the
+# CPU can be reached, it is taken from there.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+CPU_TORCH = $(shell $(PYTHON) -c 'from urllib.request import urlopen as ask; \
+	ask("$(TORCH_INDEX)/torch/", timeout=10)' 2> /dev/null && echo --extra-index-url $(TORCH_INDEX))
+
+$(VENV)-clap/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-clap
+	$(VENV)-clap/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)-clap/bin/python -m pip install --quiet $(CPU_TORCH) --editable '.[clap]' pytest
+	@touch $@
+
+$(VENV)-laion-clap/.installed: tests/parity/requirements.txt
+	$(PYTHON) -m venv $(VENV)-laion-clap
+	$(VENV)-laion-clap/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)-laion-clap/bin/python -m pip install --quiet $(CPU_TORCH) --requirement $<
+	@touch $@
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -64,4 +99,4 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-clap $(VENV)-laion-clap $(DEMO) build dist *.egg-info

@@ -10,6 +10,9 @@ The laws of `search.calibration` were fitted on folds 1-4 of ESC-10 (`--folds 1 
 the measurement, neither trained nor fitted on.
 
     python -m benchmarks.absent --audio ../shared/audio --svg docs/absent-curve.svg
+
+With `--calibration archive` scores mean what the archive's own sounds tell, as with encoders with
+which nothing comes that tells it (docs/laion-clap.md); `--encoder` asks one of those.
 """
 
 import argparse
@@ -24,14 +27,19 @@ import numpy as np
 
 from benchmarks.absent_phrases import ABSENT, PRESENT
 from db.catalogue import Catalogue
+from indexer.encoders import DEFAULT_ENCODER
+from search.archive_calibration import archive_calibration
 from search.calibration import POSSIBLE, STRONG
+from search.encoders import encoder_for
 from search.engine import SearchEngine
 from search.ranking import Ranking
 
 THRESHOLDS = np.round(np.concatenate([np.arange(0.02, 1.0, 0.02), [0.99, 0.995, 0.999]]), 3)
 
 
-def scores_of(catalogue: Catalogue) -> tuple[list[float], list[float], list[dict[str, object]]]:
+def scores_of(
+    catalogue: Catalogue, *, of_archive: bool
+) -> tuple[list[float], list[float], list[dict[str, object]]]:
     """Ask for everything.
 
     Returns
@@ -41,7 +49,8 @@ def scores_of(catalogue: Catalogue) -> tuple[list[float], list[float], list[dict
     present : list of dict
         For each phrase the scores of the right recordings and the best of the wrong ones.
     """
-    engine = SearchEngine(catalogue)
+    calibration = archive_calibration(catalogue, encoder_for(catalogue)) if of_archive else None
+    engine = SearchEngine(catalogue, calibration=calibration)
     absent = [_ranked(engine, phrase)[0][1] for phrase in ABSENT]
     present, taken_out = [], []
     for label, phrases in PRESENT.items():
@@ -60,7 +69,7 @@ def _ranked(engine: SearchEngine, phrase: str) -> list[tuple[str, float]]:
     return [(Path(hit.recording.files[0].path).parent.name, hit.score) for hit in every]
 
 
-def index(audio: Path, folds: list[str], folder: Path) -> None:
+def index(audio: Path, folds: list[str], folder: Path, encoder: str) -> None:
     """Index the clips of some folds."""
     with (audio / "esc10" / "manifest.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["fold"] in folds]
@@ -70,8 +79,8 @@ def index(audio: Path, folds: list[str], folder: Path) -> None:
         table.writerows(rows)
     command = [sys.executable, "-m", "ui", "index", "--manifest", str(folder / "clips.csv")]
     place = ["--root", str(audio / "esc10"), "--catalogue", str(folder / "catalogue")]
-    without = ["--no-descriptors", "--no-fingerprints"]
-    subprocess.run([*command, *place, *without], check=True, capture_output=True)
+    what = ["--no-descriptors", "--no-fingerprints", "--encoder", encoder]
+    subprocess.run([*command, *place, *what], check=True, capture_output=True)
 
 
 def main() -> None:
@@ -79,13 +88,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--audio", type=Path, default=Path("../shared/audio"))
     parser.add_argument("--folds", nargs="+", default=["5"])
+    parser.add_argument("--encoder", default=DEFAULT_ENCODER)
+    parser.add_argument("--calibration", choices=["shipped", "archive"], default="shipped")
     parser.add_argument("--svg", type=Path, help="draw the curve into this file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        index(options.audio, options.folds, folder)
+        index(options.audio, options.folds, folder, options.encoder)
         with Catalogue.open(folder / "catalogue") as catalogue:
-            absent, taken_out, present = scores_of(catalogue)
+            of_archive = options.calibration == "archive"
+            absent, taken_out, present = scores_of(catalogue, of_archive=of_archive)
     curve = [_at(threshold, absent, taken_out, present) for threshold in THRESHOLDS]
     print(json.dumps([_at(t, absent, taken_out, present) for t in (POSSIBLE, STRONG)], indent=2))
     worst = sorted(zip(absent, ABSENT, strict=True), reverse=True)[:8]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoders import DEFAULT_ENCODER, Encoder, load_encoder
-from search.calibration import Calibration
+from search.calibration import BackgroundCalibration
 from search.evaluation.clips import embed_clips
 from search.feedback import DISLIKED_WEIGHT
 from search.tagging import MOST_LABELS, WordListener
@@ -70,7 +70,7 @@ def average_precision(scores: Vectors, relevant: NDArray[np.bool_]) -> float:
 def teaching(clips: list[Vectors], labels: list[str], everything: Vectors, model: Encoder,
              draws: int) -> None:  # fmt: skip
     """Print how well sounds are found that were taught by three examples."""
-    calibration = Calibration(model.background, model.anchors)
+    calibration = BackgroundCalibration(model.calibration)
     rng = np.random.default_rng(0)
     names, counts = np.array(labels), Counter(labels)
     figures: dict[str, list[float]] = {}
@@ -154,7 +154,7 @@ def main() -> None:
         sets[name] = (clips, labels)
     of_all = np.concatenate([clip for clips, _ in sets.values() for clip in clips])
     sample = of_all[:: max(1, len(of_all) // BACKGROUND)]
-    everything = np.concatenate([model.background, sample])
+    everything = np.concatenate([model.calibration.background, sample])
     for name, (clips, labels) in sets.items():
         print(f"{name}, {len(clips)} clips, {model.id}: taught by {EXAMPLES} examples", flush=True)
         teaching(clips, labels, everything, model, arguments.draws)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from db.catalogue import Catalogue
-from db.features import store_fingerprint
+from db.features import FeatureStore
 from db.fingerprint_index import FingerprintIndex, save_fingerprint_index
 from db.landmarks import Landmarks
 from db.records import SchemeInfo
@@ -88,7 +88,9 @@ def store(catalogue: Catalogue, hours: int) -> None:
                 session.add(recording)
                 session.flush()
                 landmarks = Landmarks(frames, frequencies[order], N_FRAMES)
-                store_fingerprint(session, recording.id, SCHEME, landmarks)
+                FeatureStore(session, [recording.id]).add_fingerprint(
+                    recording.id, SCHEME, landmarks
+                )
 
 
 def made_up_recording(number: int) -> RecordingRow:

@@ -52,7 +52,7 @@ CASES = {
 def add_vectors(catalogue: Catalogue, n: int) -> None:
     """Give every recording ten segments, and save the index as a run of indexing does."""
     encoder = load_encoder()
-    background = encoder.background
+    background = encoder.calibration.background
     rng = np.random.default_rng(1)
     with catalogue.transaction() as session:
         session.execute(update(RecordingRow).values(duration_s=DURATION_S))

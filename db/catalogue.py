@@ -1,23 +1,24 @@
 """A catalogue: opened, created, read. `db.writer` changes it, `db.segment_index` searches it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, func, select
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.orm import Session
 
 from db import engine as database
 from db.columns import Columns, ColumnsCache
-from db.errors import CatalogueError, CatalogueLocked, UnknownName
+from db.errors import CatalogueError, UnknownName
+from db.index_cache import IndexCache
 from db.landmarks import Landmarks, fingerprint_fault, unpack
-from db.lock import WriterLock
-from db.opening import open_database
+from db.lock import Lock
+from db.opening import open_database, writer_lock
+from db.patience import Patience
 from db.records import CollectionInfo, EncoderInfo, Failure, KnownFile, RecordingInfo, SchemeInfo
 from db.rows import (
     collection_info,
@@ -41,8 +42,11 @@ from db.schema import (
     PostingsFileRow,
     RecordingRow,
 )
+from db.server import shown, telling
 
 _SLICE = 500  # ids in one IN clause; every database takes this many
+
+_Done = TypeVar("_Done")
 
 
 class Catalogue:
@@ -53,19 +57,24 @@ class Catalogue:
     Attributes
     ----------
     location : str
-        The folder or URL by which it was opened.
-    folder : Path
-        Where index files and the writer's lock are.
+        The folder or URL by which it was opened, without its password.
+    cache : IndexCache
+        This machine's index files.
     """
 
-    def __init__(self, location: str, engine: Engine, folder: Path) -> None:
-        self.location = location
-        self.folder = folder
+    def __init__(
+        self, location: str, engine: Engine, folder: Path, patience: Patience | None = None
+    ) -> None:
+        self.location = shown(location)
+        self.cache = IndexCache(folder, is_one_of_many="://" in location)
         self._engine = engine
+        self._patience = patience
         self._columns = ColumnsCache(self.session, database.ChangeWatch(engine))
 
     @classmethod
-    def open(cls, location: str | Path, *, create: bool = False) -> Self:
+    def open(
+        cls, location: str | Path, *, create: bool = False, patience: Patience | None = None
+    ) -> Self:
         """Open a catalogue.
 
         Parameters
@@ -74,6 +83,8 @@ class Catalogue:
             A folder, or a SQLAlchemy URL.
         create
             Make the catalogue if there is none, and bring an older one to the newest format.
+        patience
+            How long to wait, once it is open, when its server goes away; by default not at all.
 
         Raises
         ------
@@ -87,7 +98,7 @@ class Catalogue:
             If it is damaged or cannot be reached.
         """
         location = str(location)
-        return cls(location, *open_database(location, create=create))
+        return cls(location, *open_database(location, create=create), patience)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -108,7 +119,7 @@ class Catalogue:
     @property
     def index_folder(self) -> Path:
         """Where the index files are; all of them can be rebuilt from the database."""
-        return self.folder / "index"
+        return self.cache.folder / "index"
 
     def columns(self) -> Columns:
         """Return what is known of all recordings as it is now, in memory; for ``db`` only.
@@ -118,7 +129,7 @@ class Catalogue:
         CatalogueError
             If the database cannot be read.
         """
-        with self.session():  # for its errors
+        with telling(self.location, "read"):
             return self._columns.columns()
 
     @contextmanager
@@ -130,20 +141,22 @@ class Catalogue:
         CatalogueError
             If the database cannot be read: it is damaged, the server is gone.
         """
-        try:
-            with Session(self._engine) as session:
+        with telling(self.location, "read"):
+            # Whoever is patient waits here: most of the time a server goes away between two reads.
+            connection = self.outlast(lambda: self._connect(self._engine, "read"))
+            with connection, Session(connection) as session:
                 yield session
-        except DatabaseError as error:
-            raise CatalogueError(
-                f"the catalogue {self.location} cannot be read ({error.orig}): "
-                "if it is damaged, restore it from a backup or index the archive anew"
-            ) from error
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def transaction(self, *, of_contents: bool = True) -> Iterator[Session]:
         """Give a session whose changes are committed together, or not at all; for ``db`` only.
 
         Transactions of other processes take turns with it; it waits for them up to a minute.
+
+        Parameters
+        ----------
+        of_contents
+            False if nothing changes that is known of recordings, so that nobody need read it anew.
 
         Raises
         ------
@@ -153,24 +166,44 @@ class Catalogue:
             If the database cannot take the changes: the disk is full, the server is gone.
         """
         engine = database.for_writing(self._engine)
-        try:
-            with Session(engine, expire_on_commit=False) as session, session.begin():
-                yield session
-        except DatabaseError as error:
-            if "database is locked" in str(error.orig):
-                raise CatalogueLocked(
-                    f"another process has been writing to the catalogue {self.location} for a "
-                    "minute without a pause: try again when it has finished"
-                ) from error
-            raise CatalogueError(
-                f"the catalogue {self.location} cannot be written to ({error.orig}); "
-                "what was committed before is safe"
-            ) from error
+        with (
+            telling(self.location, "written to"),
+            self._connect(engine, "written to") as connection,
+            Session(connection, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+            if of_contents:
+                database.count_change(session.connection())
 
-    def lock(self) -> WriterLock:
-        """Return the lock that a writer of this catalogue must hold."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return WriterLock(self.folder)
+    def compact(self) -> str | None:
+        """Give the room of what has been deleted back to the disk; say why if that cannot be."""
+        return database.compact(self._engine)
+
+    def outlast(self, work: Callable[[], _Done]) -> _Done:
+        """Do something that may be done twice; again if the server went away, for who is patient.
+
+        Raises
+        ------
+        CatalogueUnreachable
+            If the server does not come back in time, or at once if nobody is to wait.
+        """
+        return work() if self._patience is None else self._patience.outlast(work)
+
+    def lock(self, *, alone: bool) -> Lock:
+        """Return the lock that a writer of this catalogue must hold.
+
+        Parameters
+        ----------
+        alone
+            Keep all other writers out. In SQLite there is no other way; on a server many indexers
+            can write at once.
+        """
+        return writer_lock(self.location, self._engine, self.cache.folder, alone=alone)
+
+    def _connect(self, engine: Engine, doing: str) -> Connection:
+        with telling(self.location, doing):
+            return engine.connect()
 
     # -- collections and files -------------------------------------------------------------
 
@@ -280,14 +313,16 @@ class Catalogue:
             return [scheme_info(row) for row in session.scalars(query)]
 
     def index_file_names(self) -> frozenset[str]:
-        """Return the names of the index files that are in force."""
+        """Return the names of this machine's index files that are in force."""
+        query = select(IndexFileRow.name).where(IndexFileRow.cache == self.cache.id)
         with self.session() as session:
-            return frozenset(session.scalars(select(IndexFileRow.name)))
+            return frozenset(session.scalars(query))
 
     def postings_file_names(self) -> frozenset[str]:
-        """Return the names of the postings files that are in force."""
+        """Return the names of this machine's postings files that are in force."""
+        query = select(PostingsFileRow.name).where(PostingsFileRow.cache == self.cache.id)
         with self.session() as session:
-            return frozenset(session.scalars(select(PostingsFileRow.name)))
+            return frozenset(session.scalars(query))
 
     def vectors(self, recording_id: int, encoder: str) -> NDArray[np.float16]:
         """Return the vectors of one recording.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Select, Text, cast, select
 from sqlalchemy.orm import Session
 
-from db.engine import ChangeWatch
+from db.engine import ChangeWatch, changes_counted
 from db.places import Places
 from db.schema import (
     CollectionRow,
@@ -261,6 +261,7 @@ class ColumnsCache:
         self._watch = watch
         self._lock = threading.Lock()
         self._stamp = ""
+        self._n_changes: str | None = None
         self._columns: Columns | None = None
 
     def columns(self) -> Columns:
@@ -268,8 +269,16 @@ class ColumnsCache:
         stamp = self._watch.stamp()
         with self._lock:
             if self._columns is None or stamp != self._stamp:
-                self._columns, self._stamp = Columns(self._session), stamp
+                # A list that somebody has added to is no reason to read all recordings again.
+                n_changes = self._count()
+                if self._columns is None or n_changes != self._n_changes:
+                    self._columns = Columns(self._session)
+                self._stamp, self._n_changes = stamp, n_changes
             return self._columns
+
+    def _count(self) -> str:
+        with self._session() as session:
+            return changes_counted(session.connection())
 
     def close(self) -> None:
         """Let go of the database."""

@@ -14,18 +14,20 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from db import engine as database
+from db.calibrations import damaged_calibrations
 from db.catalogue import Catalogue
 from db.content import content_hash
 from db.errors import PostingsError
 from db.features import GUARD_FRAMES, note_removal, vector_fault
 from db.fingerprint_index import save_fingerprint_index
-from db.full_text import delete_full_text, full_text_ids, put_full_text
+from db.full_text import full_text_ids
 from db.landmarks import fingerprint_fault
 from db.postings_file import verify_postings_file
 from db.postings_merge import Expand
 from db.postings_saving import stale_postings
 from db.records import CollectionInfo, KnownFile
 from db.schema import (
+    CalibrationRow,
     EmbeddingRow,
     EncoderRow,
     FileRow,
@@ -34,9 +36,12 @@ from db.schema import (
     PostingsFileRow,
     RecordingRow,
 )
-from db.segment_index import SegmentIndex, stale_files
+from db.segment_index import SegmentIndex
 from db.sound_classes import damaged_sounds
-from db.storing import full_text
+from db.storing import rebuild_full_text
+from db.vector_location import vector_location
+from db.vector_moving import remove_strays
+from db.vector_stores import stale_files
 from db.writer import CatalogueWriter
 
 Schemes: TypeAlias = Mapping[str, tuple[Expand, int]]
@@ -50,8 +55,8 @@ class Problem:
     Attributes
     ----------
     where : str
-        ``database``, ``vectors``, ``fingerprints``, ``sounds``, ``full-text``, ``index`` or
-        ``files``.
+        ``database``, ``vectors``, ``fingerprints``, ``calibrations``, ``sounds``, ``full-text``,
+        ``index`` or ``files``.
     what : str
         In words.
     remedy : str
@@ -92,6 +97,8 @@ def check(catalogue: Catalogue, *, schemes: Schemes, contents: bool = False) -> 
             yield Problem("vectors", f"recording {recording_id}: {fault}", _REPAIR_AND_INDEX)
         for recording_id, _, fault in _damaged_fingerprints(session):
             yield Problem("fingerprints", f"recording {recording_id}: {fault}", _REPAIR_AND_INDEX)
+        for _, name in damaged_calibrations(session):
+            yield Problem("calibrations", f"that of {name} is damaged", _REPAIR_AND_INDEX)
         for fault, remedy in damaged_sounds(session):
             yield Problem("sounds", fault, remedy)
         for fault in _full_text_faults(session):
@@ -108,15 +115,25 @@ _REPAIR = "run `echoic repair`"
 _REPAIR_AND_INDEX = "run `echoic repair`, then `echoic index` again"
 
 
-def repair(writer: CatalogueWriter, *, schemes: Schemes) -> list[str]:
+def repair(writer: CatalogueWriter, *, schemes: Schemes, only_index: bool = False) -> list[str]:
     """Mend what `check` finds and SQL can mend; return what was done, in words.
 
     No file of the archive is touched.
+
+    Parameters
+    ----------
+    writer
+        It must be alone, unless `only_index`.
+    only_index
+        Bring this machine's index files up to date and change nothing else.
     """
-    with writer.catalogue.transaction() as session:
-        done = _repair_sql(session)
-    done += _repair_indexes(writer)
-    done += _repair_postings(writer, schemes)
+    done = []
+    if not only_index:
+        with writer.catalogue.transaction() as session:
+            done = _repair_sql(session)
+    with writer.catalogue.cache.saving():
+        done += _repair_indexes(writer)
+        done += _repair_postings(writer, schemes)
     return done
 
 
@@ -128,8 +145,11 @@ def _repair_sql(session: Session) -> list[str]:
     for recording_id, scheme_id, _ in list(_damaged_fingerprints(session)):
         _drop_fingerprint(session, recording_id, scheme_id)
         done.append(f"dropped the damaged fingerprint of recording {recording_id}")
+    for encoder_id, name in list(damaged_calibrations(session)):
+        session.execute(delete(CalibrationRow).where(CalibrationRow.encoder_id == encoder_id))
+        done.append(f"dropped the damaged calibration of {name}")
     if _full_text_faults(session):
-        done.append(f"wrote full-text search anew for {_rebuild_full_text(session)} files")
+        done.append(f"wrote full-text search anew for {rebuild_full_text(session)} files")
     orphans = list(_orphans(session))
     for recording_id in orphans:
         note_removal(session, recording_id)
@@ -143,20 +163,24 @@ def _repair_indexes(writer: CatalogueWriter) -> list[str]:
     catalogue, done = writer.catalogue, []
     for encoder in catalogue.encoders():
         index = SegmentIndex.open(catalogue, encoder.name)
-        if index.notes or not index.is_saved():
-            index.save(writer)
+        if index.notes or index.faults() or not index.is_saved():
+            index.save(writer, thorough=True)
             done.append(f"wrote the index of {encoder.name} anew ({len(index)} segments)")
     for path in _stray_files(catalogue):
         path.unlink(missing_ok=True)
         done.append(f"removed the stray index file {path.name}")
-    return done
+    return done + remove_strays(catalogue, vector_location(catalogue))
 
 
 def _repair_postings(writer: CatalogueWriter, schemes: Schemes) -> list[str]:
     catalogue, done = writer.catalogue, []
     for name, _ in list(_postings_faults(catalogue)):
-        with catalogue.transaction() as session:
-            session.execute(delete(PostingsFileRow).where(PostingsFileRow.name == name))
+        with catalogue.transaction(of_contents=False) as session:
+            session.execute(
+                delete(PostingsFileRow).where(
+                    PostingsFileRow.name == name, PostingsFileRow.cache == catalogue.cache.id
+                )
+            )
     for path in stale_postings(catalogue):
         path.unlink(missing_ok=True)
         done.append(f"removed the postings file {path.name}, which was damaged or of no index")
@@ -277,16 +301,6 @@ def _full_text_faults(session: Session) -> list[str]:
     return faults
 
 
-def _rebuild_full_text(session: Session) -> int:
-    connection = session.connection()
-    delete_full_text(connection, sorted(set[int]().union(*full_text_ids(connection))))
-    n_files = 0
-    for row in session.scalars(select(FileRow)):
-        put_full_text(connection, row.id, full_text(row))
-        n_files += 1
-    return n_files
-
-
 def _orphans(session: Session) -> Iterator[int]:
     has_file = select(FileRow.id).where(FileRow.recording_id == RecordingRow.id).exists()
     yield from session.scalars(select(RecordingRow.id).where(~has_file))
@@ -298,6 +312,8 @@ def _index_problems(catalogue: Catalogue) -> Iterator[Problem]:
         for note in index.notes:
             if not note.startswith("recording "):  # those are known from the vectors themselves
                 yield Problem("index", note, _REPAIR)
+        for fault in index.faults():
+            yield Problem("index", fault, _REPAIR)
     for path in _stray_files(catalogue):
         yield Problem("index", f"{path.name} belongs to no index", _REPAIR)
 
@@ -319,7 +335,11 @@ def _postings_problems(catalogue: Catalogue, schemes: Schemes) -> Iterator[Probl
 
 def _postings_faults(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     """Read all postings files in force; yield name and fault of each that is not whole."""
-    query = select(PostingsFileRow.name, PostingsFileRow.checksum).order_by(PostingsFileRow.name)
+    query = (
+        select(PostingsFileRow.name, PostingsFileRow.checksum)
+        .where(PostingsFileRow.cache == catalogue.cache.id)
+        .order_by(PostingsFileRow.name)
+    )
     with catalogue.session() as session:
         files = session.execute(query).all()
     for name, checksum in files:

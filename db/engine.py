@@ -1,16 +1,33 @@
 """What differs between databases, and nothing else does: connecting, locking, noticing changes.
 
-SQLite is the default; a SQLAlchemy URL names any other. All SQL text that only one database
-understands stands here and in `db.full_text`.
+SQLite is the default; a SQLAlchemy URL names a PostgreSQL server. All SQL text that only one of
+them understands stands here, in `db.full_text` and in `db.server_lock`.
 """
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError
+
+LOCK_SPACE: Final = 0x4563686F  # "Echo"
+"""The first of the two numbers of all advisory locks that Echoic takes on a server."""
+
+_TURN: Final = 1
+_TURN_WAIT: Final = "60s"
+
+# A connection that a firewall has dropped is noticed in a minute, not in two hours.
+_CONNECTING: Final[dict[str, Any]] = {
+    "application_name": "echoic",
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
 
 
 def sqlite_url(database: Path, *, read_only: bool = False) -> URL:
@@ -29,12 +46,16 @@ def sqlite_url(database: Path, *, read_only: bool = False) -> URL:
 
 
 def for_writing(engine: Engine) -> Engine:
-    """Return the engine for transactions that write: on SQLite they wait for their turn at once.
+    """Return the engine for transactions that write: they take turns, on every database.
 
-    One that began by reading could not wait: what it has read is out of date when another process
-    has written in the meantime, so SQLite refuses its first change.
+    On SQLite one that began by reading could not wait: what it has read is out of date when another
+    process has written in the meantime, so its first change is refused. On PostgreSQL several would
+    go on at once, number segments alike, and add one name twice; they are short, so they wait.
     """
-    return engine.execution_options(writes=True)
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(writes=True)
+    # What is read after the turn has come must be what the one before has written.
+    return engine.execution_options(writes=True, isolation_level="READ COMMITTED")
 
 
 def make_engine(url: URL | str) -> Engine:
@@ -42,10 +63,12 @@ def make_engine(url: URL | str) -> Engine:
 
     SQLite runs in write-ahead mode (readers never wait for the writer), with foreign keys on and
     ``synchronous=FULL``: in this mode NORMAL would lose the last commits when the power goes.
+    PostgreSQL does so by default. There a session sees one state of the catalogue as on SQLite, and
+    connections that a restart of the server has broken are replaced when they are next needed.
     """
     url = make_url(url)
     if url.get_backend_name() != "sqlite":
-        return create_engine(url)
+        return _make_server_engine(url)
     engine = create_engine(url, connect_args={"timeout": 60.0})
 
     @event.listens_for(engine, "connect")
@@ -66,6 +89,43 @@ def make_engine(url: URL | str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
 
     return engine
+
+
+def _make_server_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        connect_args={name: value for name, value in _CONNECTING.items() if name not in url.query},
+        isolation_level="REPEATABLE READ",
+        pool_pre_ping=True,
+        max_overflow=20,
+    )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("writes"):
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_TURN_WAIT}'")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK_SPACE}, {_TURN})")
+
+    return engine
+
+
+def compact(engine: Engine) -> str | None:
+    """Give the room of what has been deleted back to the disk; return why that was not possible.
+
+    SQLite keeps it for what is written next, and needs as much room again to let go of it. Servers
+    see to it themselves.
+    """
+    if engine.dialect.name != "sqlite":
+        return None
+    try:
+        # Not through SQLAlchemy, which would begin a transaction: there is no VACUUM in one.
+        with closing(engine.raw_connection()) as connection:
+            connection.execute("VACUUM")
+            # It does not raise when it could not be done: its row says so.
+            is_busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError as error:
+        return str(error)
+    return "another process is reading the catalogue" if is_busy else None
 
 
 def integrity_problems(connection: Connection) -> list[str]:
@@ -93,6 +153,20 @@ def database_size(connection: Connection) -> int:
     return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
 
 
+def count_change(connection: Connection) -> None:
+    """Note that what is known of recordings changes with this transaction."""
+    connection.exec_driver_sql(
+        "INSERT INTO catalogue_info (key, value) VALUES ('n_changes', '1') ON CONFLICT (key) "
+        "DO UPDATE SET value = CAST(CAST(catalogue_info.value AS BIGINT) + 1 AS TEXT)"
+    )
+
+
+def changes_counted(connection: Connection) -> str:
+    """Return a text that changes with what is known of recordings."""
+    query = "SELECT value FROM catalogue_info WHERE key = 'n_changes'"
+    return str(connection.exec_driver_sql(query).scalar() or 0)
+
+
 class ChangeWatch:
     """Tells whether anything was committed to a database since one asked last, by whomever."""
 
@@ -107,8 +181,9 @@ class ChangeWatch:
         Read it before what it is to guard: what is committed in between then changes the next.
         """
         if self._engine.dialect.name != "sqlite":
+            # A server's own counters tell of everything that goes on in any of its databases.
             with self._engine.connect() as connection:
-                return str(connection.exec_driver_sql("SELECT txid_current_snapshot()").scalar())
+                return changes_counted(connection)
         with self._lock:
             # SQLite counts for each connection what others have committed, so it must stay one.
             if self._watching is None:

@@ -24,6 +24,10 @@ class CatalogueLocked(CatalogueError):
     """Another process is writing to this catalogue."""
 
 
+class CatalogueUnreachable(CatalogueError):
+    """The server that holds the catalogue does not answer; it may do so later."""
+
+
 class UnknownName(CatalogueError):
     """No collection, recording or encoder has this name in the catalogue."""
 
@@ -34,6 +38,14 @@ class EncoderMismatch(CatalogueError):
 
 class VectorIndexError(CatalogueError):
     """A vector index was given what it cannot take, or its file is missing or damaged."""
+
+
+class CollectionGone(VectorIndexError):
+    """Somebody removed a collection of vectors from its server, or put another in its place."""
+
+
+class CalibrationDamaged(CatalogueError):
+    """What a catalogue keeps of the scores of an encoder is not what was stored."""
 
 
 class PostingsError(CatalogueError):

@@ -21,7 +21,7 @@ import math
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import faiss
 import numpy as np
@@ -29,9 +29,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from db.errors import VectorIndexError
 from db.faiss_lists import Probe, first_lists, list_sizes, list_views, new_ivf, one_thread, selector
-from db.index_file import Contents, open_index_file, read_into, write_index_file
+from db.id_set import IdSet
+from db.index_file import Contents, IndexFile, open_index_file, read_into, write_index_file
 from db.rwlock import ReadWriteLock
-from db.vectors import IndexFile, SegmentBitmap, as_ids, unpack
+from db.vectors import SegmentBitmap, as_ids, check_addition, check_query
 
 EXACT_UP_TO: Final = 300_000
 """Up to so many vectors all of them are searched: some 10 ms at 384 components on one core."""
@@ -43,8 +44,6 @@ _TRAINING_ROUNDS: Final = 10
 _SEED: Final = 1
 # Bounds what a conversion to float32 takes, and how long an addition keeps searches waiting.
 _BLOCK_VECTORS: Final = 8192
-# Membership is kept as one byte for each id that was ever given out.
-_MAX_ID: Final = 2**31 - 1
 
 
 class FaissIndex:
@@ -75,7 +74,7 @@ class FaissIndex:
         self._exact_up_to = exact_up_to
         self._ivf = new_ivf(np.zeros((1, dim), dtype=np.float32))
         self._n_trained = 0
-        self._present = np.zeros(0, dtype=np.bool_)
+        self._present = IdSet()
         # Whoever changes or saves the index holds `_writer`; only while shared memory is written
         # does it also keep the searches out by `_state`. So searches go on during `save`, and
         # during all of `optimise` but its last instant.
@@ -98,43 +97,35 @@ class FaissIndex:
     def ids(self) -> NDArray[np.int64]:
         """Return the ids of all vectors, ascending; a copy."""
         with self._state.read():
-            return np.flatnonzero(self._present)
+            return self._present.ids()
 
     # -- writing -------------------------------------------------------------------------------
 
     def add(self, ids: ArrayLike, vectors: NDArray[np.float16] | NDArray[np.float32]) -> None:
         """Add vectors under new ids. See `db.vectors.VectorIndex.add`."""
-        numbers = as_ids(ids, "ids")
-        _check_vectors(vectors, self.dim, what="vectors")
-        if len(numbers) != len(vectors):
-            raise VectorIndexError(f"{len(numbers)} ids for {len(vectors)} vectors")
-        _check_unit_length(vectors)
+        numbers = check_addition(ids, vectors, self.dim)
         with self._writer:
-            self._check_new(numbers)
+            self._present.check_new(numbers)
             for start in range(0, len(numbers), _BLOCK_VECTORS):
                 part = slice(start, start + _BLOCK_VECTORS)
                 with self._state.write(), one_thread():
-                    self._make_room(int(numbers[part].max()) + 1)
                     # FAISS rounds ties up, NumPy to even, as the catalogue's float16 are.
                     halves = vectors[part].astype(np.float16, copy=False)
                     self._ivf.add_with_ids(halves.astype(np.float32), numbers[part])
-                    self._present[numbers[part]] = True
+                    self._present.add(numbers[part])
 
     def remove(self, ids: ArrayLike) -> int:
         """Remove vectors; return how many of them were there. Unknown ids are passed over."""
         numbers = as_ids(ids, "ids")
         with self._writer:
-            known = (numbers >= 0) & (numbers < len(self._present))
-            leaving = np.zeros(len(self._present), dtype=np.bool_)
-            leaving[numbers[known]] = True
-            leaving &= self._present
-            count = int(np.count_nonzero(leaving))
-            if count:
-                bitmap = np.packbits(leaving, bitorder="little")
+            leaving = self._present.known(numbers)
+            if len(leaving):
+                members = np.zeros(int(leaving[-1]) + 1, dtype=np.bool_)
+                members[leaving] = True
                 with self._state.write(), one_thread():
-                    self._ivf.remove_ids(selector(bitmap))
-                    self._present &= ~leaving
-        return count
+                    self._ivf.remove_ids(selector(np.packbits(members, bitorder="little")))
+                    self._present.discard(leaving)
+        return len(leaving)
 
     def optimise(self) -> bool:
         """Make lists if the vectors are more than `exact_up_to`, or have grown fourfold since.
@@ -157,7 +148,13 @@ class FaissIndex:
         return True
 
     def save(self, path: Path) -> IndexFile:
-        """Write all of it to a file, atomically. See `db.vectors.VectorIndex.save`."""
+        """Write all of it to a file, which appears whole or not at all.
+
+        Raises
+        ------
+        VectorIndexError
+            If the file cannot be written. What was at `path` is as it was.
+        """
         with self._writer:
             return write_index_file(
                 path,
@@ -173,7 +170,18 @@ class FaissIndex:
     def load(
         cls, path: Path, *, checksum: str | None = None, exact_up_to: int = EXACT_UP_TO
     ) -> Self:
-        """Read a file that `save` wrote. See `db.vectors.VectorIndex.load`."""
+        """Read a file that `save` wrote.
+
+        Parameters
+        ----------
+        checksum : str, optional
+            What `IndexFile.checksum` was. The file's own is verified in any case.
+
+        Raises
+        ------
+        VectorIndexError
+            If the file is missing, damaged, of a newer version, or not the one of that checksum.
+        """
         with open_index_file(path, checksum=checksum) as (contents, file):
             index = cls(contents.centroids.shape[1], exact_up_to=exact_up_to)
             index._ivf = ivf = new_ivf(contents.centroids)
@@ -183,9 +191,7 @@ class FaissIndex:
                 numbers, vectors = list_views(ivf, number)
                 read_into(file, numbers)
                 read_into(file, vectors)
-                if size:
-                    index._make_room(int(numbers.max()) + 1)
-                    index._present[numbers] = True
+                index._present.add(numbers)
             ivf.ntotal = int(contents.list_sizes.sum())
         return index
 
@@ -199,16 +205,13 @@ class FaissIndex:
         allowed: SegmentBitmap | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Find the `k` best vectors for each query. See `db.vectors.VectorIndex.search`."""
-        _check_vectors(queries, self.dim, what="queries")
-        if k < 1:
-            raise VectorIndexError(f"k must be at least 1, not {k}")
+        check_query(queries, k, self.dim)
         scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
         ids = np.full((len(queries), k), -1, dtype=np.int64)
         with self._state.read(), one_thread():
             n_found = n_present = len(self)
             if allowed is not None:
-                members = unpack(allowed, len(self._present)) & self._present
-                n_found = int(np.count_nonzero(members))
+                n_found = int(np.count_nonzero(self._present.among(allowed)))
             if n_found:
                 probe = Probe(
                     self._ivf,
@@ -223,27 +226,6 @@ class FaissIndex:
         return scores, ids
 
     # -- inside --------------------------------------------------------------------------------
-
-    def _check_new(self, numbers: NDArray[np.int64]) -> None:
-        if not len(numbers):
-            return
-        if numbers.min() < 0 or numbers.max() > _MAX_ID:
-            raise VectorIndexError(f"an id lies outside 0 ... {_MAX_ID}")
-        if len(np.unique(numbers)) != len(numbers):
-            raise VectorIndexError("an id is given twice: each vector needs its own")
-        known = numbers[numbers < len(self._present)]
-        there = known[self._present[known]]
-        if len(there):
-            raise VectorIndexError(
-                f"{len(there)} of the ids are in the index already, the first is {there[0]}: "
-                "remove them before you add them again"
-            )
-
-    def _make_room(self, size: int) -> None:
-        if size > len(self._present):
-            larger = np.zeros(max(size, 2 * len(self._present)), dtype=np.bool_)
-            larger[: len(self._present)] = self._present
-            self._present = larger
 
     def _lists(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
         return (list_views(self._ivf, number) for number in range(self.n_lists))
@@ -277,21 +259,3 @@ def _n_lists(count: int) -> int:
     miss all of them: recall at 10 among a million was .97 instead of .997.
     """
     return int(2 ** round(math.log2(2 * math.sqrt(count))))
-
-
-def _check_vectors(vectors: NDArray[Any], dim: int, *, what: str) -> None:
-    if not isinstance(vectors, np.ndarray) or vectors.dtype not in (np.float16, np.float32):
-        raise VectorIndexError(f"{what} must be an array of float16 or float32")
-    if vectors.ndim != 2 or vectors.shape[1] != dim:
-        raise VectorIndexError(f"{what} must have the shape (n, {dim}), not {vectors.shape}")
-    if not np.isfinite(vectors).all():
-        raise VectorIndexError(f"{what} contain NaN or infinite numbers")
-
-
-def _check_unit_length(vectors: NDArray[np.float16] | NDArray[np.float32]) -> None:
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float32))
-    wrong = np.flatnonzero(np.abs(lengths - 1) > 0.01)
-    if len(wrong):
-        raise VectorIndexError(
-            f"vectors must have unit length; row {wrong[0]} has {lengths[wrong[0]]:.4g}"
-        )

@@ -61,18 +61,12 @@ class Probe:
         while True:
             fresh = self._search_lists(query, distances[:, start:end], lists[:, start:end])
             before, found = found, found.merge(fresh, self._k + 1)
-            if end == n_lists or self._has_settled(before, found):
+            if end == n_lists or has_settled(before.ids, found.ids, self._k):
                 break
             start, end = end, min(2 * end, n_lists)
         if len(found.ids) > self._k and found.scores[self._k] == found.scores[self._k - 1]:
             found = self._all_as_good(query, found.scores[self._k])
         return Found(found.scores[: self._k], found.ids[: self._k])
-
-    def _has_settled(self, before: Found, after: Found) -> bool:
-        if len(before.ids) < self._k:
-            return False
-        new = ~np.isin(after.ids[: self._k], before.ids[: self._k])
-        return int(np.count_nonzero(new)) <= self._k // 100
 
     def _search_lists(
         self, query: NDArray[np.float32], distances: NDArray[np.float32], lists: NDArray[np.int64]
@@ -110,6 +104,13 @@ class Probe:
 
     def _parameters(self, n_probe: int) -> Any:
         return _faiss.SearchParametersIVF(nprobe=n_probe, sel=self._selector)
+
+
+def has_settled(before: NDArray[np.int64], after: NDArray[np.int64], k: int) -> bool:
+    """Tell whether searching more lists brought nothing new: at most 1 % of the best `k`."""
+    if len(before) < k:
+        return False
+    return int(np.count_nonzero(~np.isin(after[:k], before[:k]))) <= k // 100
 
 
 def first_lists(n_lists: int, share_allowed: float) -> int:

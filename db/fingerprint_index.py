@@ -253,7 +253,7 @@ class FingerprintIndex:
         PostingsError
             If a file cannot be written; the catalogue is none the worse for it.
         """
-        with self._changing:
+        with self._changing, writer.catalogue.cache.saving():
             self._view = save_runs(self._stored, writer)
 
     # -- inside ----------------------------------------------------------------------------

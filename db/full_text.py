@@ -33,61 +33,10 @@ _MOST_WORDS: Final = 16_000  # of a field: PostgreSQL counts places up to 16,383
 _BREAK_PLACES: Final = 2
 
 
-def create_stems(connection: Connection) -> None:
-    """Create the table of stems: FTS5 on SQLite, ``tsvector`` on PostgreSQL."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(
-            f"CREATE VIRTUAL TABLE files_text USING fts5({', '.join(TEXT_FIELDS)}, "
-            "tokenize='porter unicode61 remove_diacritics 2')"
-        )
-        return
-    connection.exec_driver_sql(
-        "CREATE TABLE files_text (rowid BIGINT PRIMARY KEY, document tsvector NOT NULL)"
-    )
-    connection.exec_driver_sql("CREATE INDEX files_text_document ON files_text USING gin(document)")
-
-
-def create_words(connection: Connection) -> None:
-    """Create the table of words as they are written."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(
-            f"CREATE VIRTUAL TABLE files_words USING fts5({', '.join(WORDS_FIELDS)}, "
-            "tokenize='unicode61 remove_diacritics 0')"
-        )
-        return
-    connection.exec_driver_sql(
-        "CREATE TABLE files_words (rowid BIGINT PRIMARY KEY, document tsvector NOT NULL)"
-    )
-    connection.exec_driver_sql(
-        "CREATE INDEX files_words_document ON files_words USING gin(document)"
-    )
-    # PostgreSQL's own "english" forgets some 130 common words, "off" and "down" among them.
-    connection.exec_driver_sql(
-        "CREATE TEXT SEARCH DICTIONARY echoic_stem (TEMPLATE = snowball, Language = english)"
-    )
-    connection.exec_driver_sql("CREATE TEXT SEARCH CONFIGURATION echoic (COPY = english)")
-    connection.exec_driver_sql(
-        "ALTER TEXT SEARCH CONFIGURATION echoic ALTER MAPPING REPLACE english_stem WITH echoic_stem"
-    )
-
-
-def drop_stems(connection: Connection) -> None:
-    """Remove what `create_stems` made."""
-    connection.exec_driver_sql("DROP TABLE files_text")
-
-
-def drop_words(connection: Connection) -> None:
-    """Remove what `create_words` made."""
-    connection.exec_driver_sql("DROP TABLE files_words")
-    if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql("DROP TEXT SEARCH CONFIGURATION echoic")
-        connection.exec_driver_sql("DROP TEXT SEARCH DICTIONARY echoic_stem")
-
-
 def put_full_text(
     connection: Connection, file_id: int, document: Mapping[str, Sequence[str]]
 ) -> None:
-    """Store or replace what full-text search knows of a file.
+    """Store what full-text search knows of a file that it does not know.
 
     Parameters
     ----------
@@ -95,7 +44,6 @@ def put_full_text(
         The words of each of `TEXT_FIELDS` and `WORDS_FIELDS`, of several texts `db.words.joined`;
         absent means empty.
     """
-    delete_full_text(connection, [file_id])
     fields = dict.fromkeys([*TEXT_FIELDS, *WORDS_FIELDS])
     words = {field: document.get(field, ())[:_MOST_WORDS] for field in fields}
     if connection.dialect.name == "sqlite":

@@ -35,13 +35,32 @@ from numpy.typing import NDArray
 
 from db.errors import VectorIndexError
 from db.index_folder import write_atomically
-from db.vectors import IndexFile
 
 _MAGIC = b"ECHOICVX"
 _VERSION = 1
 _HEADER = struct.Struct("<8sIIQQI28x")
 _DIGEST_BYTES = 32
 _BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFile:
+    """A file that an index was saved to.
+
+    Attributes
+    ----------
+    path : Path
+    count : int
+        How many vectors it holds.
+    checksum : str
+        SHA-256 of all of the file but its last 32 bytes, which are the same digest, in hexadecimal.
+    size_bytes : int
+    """
+
+    path: Path
+    count: int
+    checksum: str
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def slug(name: str) -> str:
@@ -39,8 +39,8 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", name)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last. Systems that cannot open a folder (Windows) need no such step."""
+def sync_folder(folder: Path) -> None:
+    """Make a rename in a folder last. Windows cannot open a folder, and needs no such step."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)

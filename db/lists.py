@@ -5,7 +5,7 @@ moved and however often it is indexed, and it stays readable when the recording 
 it says where the recording lay, and finds it again once that content is indexed anew.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,6 +54,7 @@ class ListEntry:
         Where the recording lay when the entry was made, an absolute path.
     """
 
+    id: int
     number: int
     recording_id: int | None
     content_hash: str
@@ -64,6 +65,11 @@ class ListEntry:
     query: str
     score: float | None
     added_at: datetime
+
+    @property
+    def key(self) -> str:
+        """Names the entry for as long as it is there, and no other ever after."""
+        return key_of(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +93,17 @@ def lists(catalogue: Catalogue) -> list[ListInfo]:
         return [ListInfo(*row) for row in session.execute(query)]
 
 
-def entries(catalogue: Catalogue, name: str) -> list[ListEntry]:
+def entries(
+    catalogue: Catalogue, name: str, *, present: bool | None = None, limit: int | None = None
+) -> list[ListEntry]:
     """Return what is in a list, in its order.
+
+    Parameters
+    ----------
+    present
+        True: only what the catalogue holds the recording of; False: only what it does not.
+    limit
+        No more than so many, the first ones.
 
     Raises
     ------
@@ -96,28 +111,22 @@ def entries(catalogue: Catalogue, name: str) -> list[ListEntry]:
         If there is no list of this name; the message lists those there are.
     """
     with catalogue.session() as session:
-        query = (
-            select(ListEntryRow, RecordingRow.id)
-            .outerjoin(RecordingRow, RecordingRow.content_hash == ListEntryRow.content_hash)
-            .where(ListEntryRow.list_id == _list(session, name).id)
-            .order_by(ListEntryRow.position, ListEntryRow.id)
+        number = func.row_number().over(order_by=(ListEntryRow.position, ListEntryRow.id))
+        numbered = (
+            select(ListEntryRow.id, number.label("number"))
+            .where(ListEntryRow.list_id == list_row(session, name).id)
+            .subquery()
         )
-        found = session.execute(query)
-        return [
-            ListEntry(
-                number,
-                recording_id,
-                row.content_hash,
-                row.path,
-                row.onset_s,
-                row.offset_s,
-                row.note,
-                row.query,
-                row.score,
-                row.added_at,
-            )
-            for number, (row, recording_id) in enumerate(found, start=1)
-        ]
+        query = (
+            select(ListEntryRow, numbered.c.number, RecordingRow.id)
+            .join(numbered, numbered.c.id == ListEntryRow.id)
+            .outerjoin(RecordingRow, RecordingRow.content_hash == ListEntryRow.content_hash)
+            .order_by(numbered.c.number)
+            .limit(limit)
+        )
+        if present is not None:
+            query = query.where(RecordingRow.id.is_not(None) == present)
+        return [entry_from(*row) for row in session.execute(query)]
 
 
 def add_entries(catalogue: Catalogue, name: str, new: Sequence[NewEntry]) -> int:
@@ -136,13 +145,14 @@ def add_entries(catalogue: Catalogue, name: str, new: Sequence[NewEntry]) -> int
         raise CatalogueError("a list needs a name")
     for entry in new:
         _check_passage(entry)
-    with catalogue.transaction() as session:
+    with catalogue.session() as session:  # before others have to wait
+        places = _places(session, sorted({entry.recording_id for entry in new}))
+    with catalogue.transaction(of_contents=False) as session:
         row = session.scalar(select(ListRow).where(ListRow.name == name))
         if row is None:
             row = ListRow(name=name, created_at=now())
             session.add(row)
             session.flush()
-        places = _places(session, sorted({entry.recording_id for entry in new}))
         present = select(
             ListEntryRow.content_hash, ListEntryRow.onset_s, ListEntryRow.offset_s
         ).where(ListEntryRow.list_id == row.id)
@@ -167,8 +177,8 @@ def remove_entries(catalogue: Catalogue, name: str, numbers: Collection[int]) ->
     UnknownName
         If there is no such list or entry. Then nothing has been removed.
     """
-    with catalogue.transaction() as session:
-        rows = _entry_rows(session, name)
+    with catalogue.transaction(of_contents=False) as session:
+        rows = entry_rows(session, name)
         for number in set(numbers):
             session.delete(_numbered(rows, name, number))
 
@@ -181,13 +191,12 @@ def move_entry(catalogue: Catalogue, name: str, number: int, to: int) -> None:
     UnknownName
         If there is no such list or entry.
     """
-    with catalogue.transaction() as session:
-        rows = _entry_rows(session, name)
+    with catalogue.transaction(of_contents=False) as session:
+        rows = entry_rows(session, name)
         row = _numbered(rows, name, number)
         rows.remove(row)
         rows.insert(max(to, 1) - 1, row)
-        for position, entry in enumerate(rows, start=1):
-            entry.position = position
+        number_anew(rows)
 
 
 def remove_list(catalogue: Catalogue, name: str) -> None:
@@ -198,8 +207,45 @@ def remove_list(catalogue: Catalogue, name: str) -> None:
     UnknownName
         If there is no list of this name.
     """
-    with catalogue.transaction() as session:
-        session.delete(_list(session, name))
+    with catalogue.transaction(of_contents=False) as session:
+        session.delete(list_row(session, name))
+
+
+def make_list(catalogue: Catalogue, name: str) -> None:
+    """Make an empty list.
+
+    Raises
+    ------
+    CatalogueError
+        If the name is blank or taken.
+    """
+    with catalogue.transaction(of_contents=False) as session:
+        _check_name(session, name)
+        session.add(ListRow(name=name, created_at=now()))
+
+
+def rename_list(catalogue: Catalogue, name: str, new_name: str) -> None:
+    """Give a list another name.
+
+    Raises
+    ------
+    UnknownName
+        If there is no list of this name.
+    CatalogueError
+        If the new name is blank or that of another list.
+    """
+    with catalogue.transaction(of_contents=False) as session:
+        row = list_row(session, name)
+        if new_name != name:
+            _check_name(session, new_name)
+        row.name = new_name
+
+
+def _check_name(session: Session, name: str) -> None:
+    if not name.strip():
+        raise CatalogueError("a list needs a name")
+    if session.scalar(select(ListRow.id).where(ListRow.name == name)):
+        raise CatalogueError(f"there is already a list {name!r}: give another name")
 
 
 def _check_passage(entry: NewEntry) -> None:
@@ -244,7 +290,8 @@ def _entry_row(
     )
 
 
-def _list(session: Session, name: str) -> ListRow:
+def list_row(session: Session, name: str) -> ListRow:
+    """Return a list's row, or raise `UnknownName`."""
     row = session.scalar(select(ListRow).where(ListRow.name == name))
     if row is None:
         known = ", ".join(session.scalars(select(ListRow.name).order_by(ListRow.name)))
@@ -252,10 +299,11 @@ def _list(session: Session, name: str) -> ListRow:
     return row
 
 
-def _entry_rows(session: Session, name: str) -> list[ListEntryRow]:
+def entry_rows(session: Session, name: str) -> list[ListEntryRow]:
+    """Return the rows of a list's entries, in its order, or raise `UnknownName`."""
     query = (
         select(ListEntryRow)
-        .where(ListEntryRow.list_id == _list(session, name).id)
+        .where(ListEntryRow.list_id == list_row(session, name).id)
         .order_by(ListEntryRow.position, ListEntryRow.id)
     )
     return list(session.scalars(query))
@@ -265,3 +313,32 @@ def _numbered(rows: list[ListEntryRow], name: str, number: int) -> ListEntryRow:
     if not 1 <= number <= len(rows):
         raise UnknownName(f"the list {name!r} has no entry {number}: it has {len(rows)}")
     return rows[number - 1]
+
+
+def number_anew(rows: Iterable[ListEntryRow]) -> None:
+    """Give entries the places that they have in a sequence."""
+    for position, row in enumerate(rows, start=1):
+        row.position = position
+
+
+def entry_from(row: ListEntryRow, number: int, recording_id: int | None) -> ListEntry:
+    """Return a row as what others see of it."""
+    return ListEntry(
+        row.id,
+        number,
+        recording_id,
+        row.content_hash,
+        row.path,
+        row.onset_s,
+        row.offset_s,
+        row.note,
+        row.query,
+        row.score,
+        row.added_at,
+    )
+
+
+def key_of(entry: ListEntry | ListEntryRow) -> str:
+    """Return what names an entry; see `ListEntry.key`."""
+    # The time too, for SQLite may give the number of an entry that has gone to a new one.
+    return f"{entry.id}-{entry.added_at.isoformat()}"

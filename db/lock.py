@@ -8,10 +8,28 @@ import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from filelock import FileLock, Timeout
+from sqlalchemy import Connection
 
 from db.errors import CatalogueError, CatalogueLocked
+
+
+class Lock(Protocol):
+    """What a writer of a catalogue holds."""
+
+    def acquire(self) -> None:
+        """Take the lock at once or not at all: then `CatalogueLocked` names its holder."""
+        ...
+
+    def release(self) -> None:
+        """Give the lock back."""
+        ...
+
+    def assure(self, connection: Connection) -> None:
+        """Make sure, within a transaction that is about to write, that the lock is still held."""
+        ...
 
 
 class WriterLock:
@@ -48,12 +66,15 @@ class WriterLock:
                 f"cannot write to the catalogue's folder {self._holder.parent}: {error.strerror}"
             ) from error
         with suppress(OSError):  # a full disk: the lock holds without its name
-            self._holder.write_text(json.dumps(_this_process()), encoding="utf-8")
+            self._holder.write_text(json.dumps(this_process()), encoding="utf-8")
 
     def release(self) -> None:
         """Give the lock back."""
         self._holder.unlink(missing_ok=True)
         self._lock.release()
+
+    def assure(self, connection: Connection) -> None:
+        """Do nothing: the operating system takes no lock away."""
 
     def _describe_holder(self) -> str:
         try:
@@ -66,7 +87,8 @@ class WriterLock:
             return "another process"  # it has taken the lock but not yet written its name
 
 
-def _this_process() -> dict[str, str | int]:
+def this_process() -> dict[str, str | int]:
+    """Return what a message says of this process: pid, host, user, command, since."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # no such user in a bare container

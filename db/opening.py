@@ -5,14 +5,14 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Engine, insert, inspect, select, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy import Connection, Engine, insert, inspect, select, text
 
 from db.engine import for_writing, make_engine, sqlite_url
 from db.errors import CatalogueError, CatalogueMissing, CatalogueVersionError
 from db.location import index_folder
-from db.lock import WriterLock
+from db.lock import Lock, WriterLock
 from db.schema import REVISION, CatalogueInfo
+from db.server import server_url, shown, telling
 
 FORMAT = "1"
 DATABASE_NAME = "catalogue.sqlite"
@@ -29,7 +29,7 @@ _OWN_NAMES = frozenset(
 
 
 def open_database(location: str, *, create: bool) -> tuple[Engine, Path]:
-    """Connect to a catalogue's database; return it and the folder for index files and lock.
+    """Connect to a catalogue's database; return it and the folder of this machine's index files.
 
     Errors are those of `db.catalogue.Catalogue.open`.
     """
@@ -38,32 +38,38 @@ def open_database(location: str, *, create: bool) -> tuple[Engine, Path]:
     else:
         folder = Path(location).expanduser().absolute()
         engine = _connect_to_folder(folder, create=create)
+    location = shown(location)
     try:
-        _bring_to_format(engine, location, folder, create=create)
-        query = select(CatalogueInfo.value).where(CatalogueInfo.key == "uuid")
-        with engine.connect() as connection:
-            identity = connection.execute(query).scalar_one()
-    except DatabaseError as error:
-        engine.dispose()
-        raise CatalogueError(
-            f"the catalogue {location} cannot be read ({error.orig}): "
-            "if it is damaged, restore it from a backup or index the archive anew"
-        ) from error
+        with telling(location, "read"):
+            _bring_to_format(engine, location, folder, create=create)
+            query = select(CatalogueInfo.value).where(CatalogueInfo.key == "uuid")
+            with engine.connect() as connection:
+                identity = connection.execute(query).scalar_one()
     except CatalogueError:
         engine.dispose()
         raise
     return engine, folder or index_folder(identity)
 
 
-def _connect_to_url(url: str) -> Engine:
+def writer_lock(location: str, engine: Engine, folder: Path, *, alone: bool) -> Lock:
+    """Return the lock that a writer must hold; see `db.catalogue.Catalogue.lock`."""
+    if "://" not in location:
+        folder.mkdir(parents=True, exist_ok=True)
+        return WriterLock(folder)
+
+    from db.server_lock import ServerLock
+
+    return ServerLock(engine, location, alone=alone)
+
+
+def _connect_to_url(location: str) -> Engine:
+    url = server_url(location)
     try:
         return make_engine(url)
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise CatalogueError(f"{url!r} is not the URL of a database: {error}") from error
     except ModuleNotFoundError as error:
         raise CatalogueError(
-            f"the driver {error.name!r} for {url!r} is not installed: "
-            "for PostgreSQL, install echoic[postgres]"
+            f"the driver {error.name!r} for {shown(location)!r} is not installed: "
+            'for PostgreSQL, `pip install "echoic[postgres]"`'
         ) from error
 
 
@@ -136,22 +142,31 @@ def _bring_to_format(engine: Engine, location: str, folder: Path | None, *, crea
             f"the catalogue {location} has an older format (tables {revision}, now {REVISION}): "
             "the next `echoic index` upgrades it"
         )
-    # On a server the database itself serialises the creation: it is one transaction.
-    lock = WriterLock(folder) if folder else None
+    # On a server whoever makes a catalogue waits for its turn; nobody can be writing to it yet.
+    is_new = folder is None and revision is None
+    lock = None if is_new else writer_lock(location, engine, folder or Path(), alone=True)
     if lock:
         lock.acquire()
     try:
-        revision = _revision(engine)  # another process may have made it in the meantime
         with for_writing(engine).begin() as connection:
-            migrate.upgrade(connection)
-            if revision is None:
-                facts = {
-                    "format": FORMAT,
-                    "uuid": str(uuid.uuid4()),
-                    "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                }
-                rows = [{"key": key, "value": value} for key, value in facts.items()]
-                connection.execute(insert(CatalogueInfo), rows)
+            _make_tables(connection)
     finally:
         if lock:
             lock.release()
+
+
+def _make_tables(connection: Connection) -> None:
+    from db import migrate
+
+    revision = migrate.current_revision(connection)
+    if revision == REVISION:
+        return  # another process has made them in the meantime
+    migrate.upgrade(connection)
+    if revision is None:
+        facts = {
+            "format": FORMAT,
+            "uuid": str(uuid.uuid4()),
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        rows = [{"key": key, "value": value} for key, value in facts.items()]
+        connection.execute(insert(CatalogueInfo), rows)

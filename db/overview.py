@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from db import engine as database
 from db.catalogue import Catalogue
+from db.milvus_filled import Filled
 from db.opening import FORMAT
 from db.records import CollectionStatus, FingerprintState, IndexState, Status
 from db.rows import collection_info, encoder_info, scheme_info
@@ -22,6 +23,7 @@ from db.schema import (
     PostingsFileRow,
     RecordingRow,
 )
+from db.vector_location import FILES, vector_location
 
 
 def status(catalogue: Catalogue) -> Status:
@@ -40,6 +42,21 @@ def status(catalogue: Catalogue) -> Status:
             tuple(_index_state(catalogue, session, row) for row in _encoders(session)),
             tuple(_fingerprint_state(catalogue, session, row) for row in _schemes(session)),
         )
+
+
+def extent(catalogue: Catalogue) -> tuple[int, float]:
+    """Return how many recordings there are, and how long all are in seconds: that is quick."""
+    with catalogue.session() as session:
+        n, duration_s = session.execute(
+            select(func.count(), func.coalesce(func.sum(RecordingRow.duration_s), 0.0))
+        ).one()
+        return n, duration_s
+
+
+def contents_stamp(catalogue: Catalogue) -> str:
+    """Return a text that changes with what is known of recordings."""
+    with catalogue.session() as session:
+        return database.changes_counted(session.connection())
 
 
 def count_recordings(catalogue: Catalogue) -> int:
@@ -67,7 +84,7 @@ def has_unsaved_fingerprints(catalogue: Catalogue, scheme: str) -> bool:
         if row is None:
             return False
         files = _postings_files(catalogue, session, row)
-        return _lacks_postings(session, row) or not all(path.exists() for path in files)
+        return _lacks_postings(catalogue, session, row) or not all(path.exists() for path in files)
 
 
 def _by_name(session: Session) -> list[CollectionRow]:
@@ -107,17 +124,21 @@ def _index_state(catalogue: Catalogue, session: Session, row: EncoderRow) -> Ind
             EmbeddingRow.encoder_id == row.id
         )
     ).one()
-    file = session.get(IndexFileRow, row.id)
-    path = catalogue.index_folder / file.name if file else None
-    covered = file and (file.next_segment, file.n_removals) == (row.next_segment, row.n_removals)
+    place = vector_location(catalogue)
+    filled = Filled.read(session, row.id)
+    file = session.get(IndexFileRow, (row.id, catalogue.cache.id))
+    kept = file if place == FILES else filled
+    path = catalogue.index_folder / file.name if file and place == FILES else None
+    covered = kept and (kept.next_segment, kept.n_removals) == (row.next_segment, row.n_removals)
     return IndexState(
         encoder_info(row),
         n_recordings,
         n_segments,
         n_segments * row.dim * 2,
-        file.name if file else None,
+        place,
+        path.name if path else None,
         path.stat().st_size if path and path.exists() else 0,
-        bool(covered and path and path.exists()),
+        bool(covered and (place != FILES or (path and path.exists()))),
     )
 
 
@@ -140,25 +161,28 @@ def _fingerprint_state(
         n_bytes,
         len(files),
         sum(path.stat().st_size for path in files if path.exists()),
-        not _lacks_postings(session, row) and all(path.exists() for path in files),
+        not _lacks_postings(catalogue, session, row) and all(path.exists() for path in files),
     )
 
 
 def _postings_files(
     catalogue: Catalogue, session: Session, row: FingerprintSchemeRow
 ) -> list[Path]:
-    of_scheme = PostingsFileRow.scheme_id == row.id
-    names = session.scalars(select(PostingsFileRow.name).where(of_scheme))
+    query = select(PostingsFileRow.name).where(
+        PostingsFileRow.scheme_id == row.id, PostingsFileRow.cache == catalogue.cache.id
+    )
+    names = session.scalars(query)
     return [catalogue.index_folder / name for name in names]
 
 
-def _lacks_postings(session: Session, row: FingerprintSchemeRow) -> bool:
+def _lacks_postings(catalogue: Catalogue, session: Session, row: FingerprintSchemeRow) -> bool:
     """Tell whether there is a fingerprint that no postings file covers."""
     end_frame = FingerprintRow.first_frame + FingerprintRow.n_frames
     covered = (
         select(PostingsFileRow.name)
         .where(
             PostingsFileRow.scheme_id == row.id,
+            PostingsFileRow.cache == catalogue.cache.id,
             PostingsFileRow.first_frame <= FingerprintRow.first_frame,
             PostingsFileRow.end_frame >= end_frame,
         )

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 
 from db.catalogue import Catalogue
 from db.errors import PostingsError
@@ -52,8 +52,7 @@ def save_runs(stored: StoredFingerprints, writer: CatalogueWriter) -> View:
 
 def stale_postings(catalogue: Catalogue) -> list[Path]:
     """Return the postings files that are not in force: merged, half-written, of no scheme."""
-    with catalogue.session() as session:
-        in_force = frozenset(session.scalars(select(PostingsFileRow.name)))
+    in_force = catalogue.postings_file_names()
     folder = catalogue.index_folder
     if not folder.is_dir():
         return []
@@ -68,6 +67,7 @@ class _Saving:
         self._stored = stored
         self._view = view
         self._folder = stored.catalogue.index_folder
+        self._cache = stored.catalogue.cache.id
         self._written: dict[str, PostingsFile] = {}
         self._generation = 0
 
@@ -104,8 +104,12 @@ class _Saving:
         new = [self._written[run.name] for run in runs if run.name in self._written]
         if files != state.files:
             gone = [name for name, _ in state.files - files]
-            with writer.catalogue.transaction() as session:
-                session.execute(delete(PostingsFileRow).where(PostingsFileRow.name.in_(gone)))
+            with writer.catalogue.transaction(of_contents=False) as session:
+                session.execute(
+                    delete(PostingsFileRow).where(
+                        PostingsFileRow.name.in_(gone), PostingsFileRow.cache == self._cache
+                    )
+                )
                 session.add_all(self._row(file) for file in new)
         return SchemeState(state.next_frame, state.n_removals, files)
 
@@ -130,6 +134,7 @@ class _Saving:
     def _row(self, file: PostingsFile) -> PostingsFileRow:
         return PostingsFileRow(
             name=file.path.name,
+            cache=self._cache,
             scheme_id=self._stored.scheme_id,
             first_frame=file.layout.first_frame,
             end_frame=file.layout.end_frame,

@@ -234,12 +234,16 @@ class RecordingInfo:
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """Whether an encoder's index file agrees with SQL."""
+    """Whether what is kept of an encoder's vectors agrees with SQL.
+
+    `place` is ``files``, or the address of a server.
+    """
 
     encoder: EncoderInfo
     n_recordings: int
     n_segments: int
     vectors_bytes: int
+    place: str
     file_name: str | None
     file_bytes: int
     up_to_date: bool

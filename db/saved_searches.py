@@ -64,14 +64,8 @@ def save_search(catalogue: Catalogue, name: str, query: str) -> SavedSearch:
     CatalogueError
         If the name is blank or taken.
     """
-    if not name.strip():
-        raise CatalogueError("a saved search needs a name")
-    with catalogue.transaction() as session:
-        if session.scalar(select(SavedSearchRow.id).where(SavedSearchRow.name == name)):
-            raise CatalogueError(
-                f"there is already a saved search {name!r}: "
-                f"give another name, or `echoic saved remove {name!r}` first"
-            )
+    with catalogue.transaction(of_contents=False) as session:
+        _check_name(session, name)
         at = now()
         row = SavedSearchRow(
             name=name, query=query, created_at=at, last_seen=_newest(session), seen_at=at
@@ -88,10 +82,27 @@ def mark_seen(catalogue: Catalogue, name: str, recording_id: int) -> None:
     UnknownName
         If there is no saved search of this name.
     """
-    with catalogue.transaction() as session:
+    with catalogue.transaction(of_contents=False) as session:
         row = _row(session, name)
         row.last_seen = max(row.last_seen, recording_id)
         row.seen_at = now()
+
+
+def rename_search(catalogue: Catalogue, name: str, new_name: str) -> None:
+    """Give a saved search another name.
+
+    Raises
+    ------
+    UnknownName
+        If there is none of this name.
+    CatalogueError
+        If the new name is blank or that of another.
+    """
+    with catalogue.transaction(of_contents=False) as session:
+        row = _row(session, name)
+        if new_name != name:
+            _check_name(session, new_name)
+        row.name = new_name
 
 
 def remove_search(catalogue: Catalogue, name: str) -> None:
@@ -102,7 +113,7 @@ def remove_search(catalogue: Catalogue, name: str) -> None:
     UnknownName
         If there is none of this name.
     """
-    with catalogue.transaction() as session:
+    with catalogue.transaction(of_contents=False) as session:
         session.delete(_row(session, name))
 
 
@@ -110,6 +121,16 @@ def newest_recording(catalogue: Catalogue) -> int:
     """Return the greatest id of a recording that is there; 0 if there is none."""
     with catalogue.session() as session:
         return _newest(session)
+
+
+def _check_name(session: Session, name: str) -> None:
+    if not name.strip():
+        raise CatalogueError("a saved search needs a name")
+    if session.scalar(select(SavedSearchRow.id).where(SavedSearchRow.name == name)):
+        raise CatalogueError(
+            f"there is already a saved search {name!r}: "
+            f"give another name, or `echoic saved remove {name!r}` first"
+        )
 
 
 def _newest(session: Session) -> int:

@@ -25,8 +25,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0004"
+REVISION = "0006"
 """The migration that these tables are the result of; stands in every database."""
+
+LARGEST_ID = 2**31 - 1
+"""No row has a greater number: PostgreSQL keeps numbers of rows in 32 bits."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -67,7 +70,10 @@ class Base(DeclarativeBase):
 
 
 class CatalogueInfo(Base):
-    """One row a fact about the catalogue itself: ``format``, ``uuid``, ``created_at``."""
+    """One row a fact about the catalogue: ``format``, ``uuid``, ``created_at``, ``n_changes``.
+
+    And what its users have chosen for it: ``default_encoder``, ``vectors``.
+    """
 
     __tablename__ = "catalogue_info"
 
@@ -169,6 +175,26 @@ class EmbeddingRow(Base):
     vectors: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
 
 
+class CalibrationRow(Base):
+    """What scores of an encoder mean here: sounds of the archive, and phrases, as it embeds them.
+
+    ``sample`` is ``float16 (n_segments, dim)``, ``anchors`` ``float16 (n_anchors, dim)``, both
+    little-endian. What is made of them is `search.archive_calibration`'s.
+    """
+
+    __tablename__ = "calibrations"
+
+    encoder_id: Mapped[int] = mapped_column(
+        ForeignKey("encoders.id", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str]
+    n_recordings: Mapped[int]
+    checksum: Mapped[int] = mapped_column(BigInteger)
+    sample: Mapped[bytes] = mapped_column(LargeBinary)
+    anchors: Mapped[bytes] = mapped_column(LargeBinary)
+    made_at: Mapped[datetime]
+
+
 class FingerprintSchemeRow(Base):
     """A way of fingerprinting that was used here, and the numbering of its frames."""
 
@@ -247,13 +273,17 @@ class FailureRow(Base):
 
 
 class IndexFileRow(Base):
-    """The index file that is in force for an encoder, and the state of SQL that it covers."""
+    """The index file that is in force for an encoder, and the state of SQL that it covers.
+
+    Of a catalogue on a server each machine has its own files; `cache` is the name of theirs.
+    """
 
     __tablename__ = "index_files"
 
     encoder_id: Mapped[int] = mapped_column(
         ForeignKey("encoders.id", ondelete="CASCADE"), primary_key=True
     )
+    cache: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
     generation: Mapped[int]
     n_vectors: Mapped[int] = mapped_column(BigInteger)
@@ -264,11 +294,12 @@ class IndexFileRow(Base):
 
 
 class PostingsFileRow(Base):
-    """A postings file that is in force, and the frames of SQL that it covers."""
+    """A postings file that is in force, and the frames of SQL that it covers; `cache` as above."""
 
     __tablename__ = "postings_files"
 
     name: Mapped[str] = mapped_column(primary_key=True)
+    cache: Mapped[str] = mapped_column(primary_key=True)
     scheme_id: Mapped[int] = mapped_column(
         ForeignKey("fingerprint_schemes.id", ondelete="CASCADE"), index=True
     )

@@ -1,13 +1,13 @@
 """The vectors of one encoder, ready to be searched and always in step with SQL.
 
-SQL is the truth, the index file a cache of it: whatever the file lacks is added from SQL when it
-is opened, whatever it holds too much is removed, and a file that is missing or damaged is rebuilt
-in memory. A reader never writes; the writer saves a new generation of the file after a run.
+SQL is the truth, what a `db.vector_stores.VectorStore` keeps a cache of it: whatever that lacks is
+added from SQL when it is opened, whatever it holds too much is removed, and what is missing or
+damaged is rebuilt in memory. A reader never writes; the writer saves after a run.
 """
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -16,27 +16,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.catalogue import Catalogue
-from db.errors import UnknownName, VectorIndexError
-from db.faiss_index import FaissIndex
+from db.errors import CollectionGone, UnknownName, VectorIndexError
 from db.features import vector_fault
-from db.index_folder import slug
 from db.places import Places
 from db.records import EncoderInfo
 from db.rows import encoder_info, vectors_from_blob
-from db.schema import EmbeddingRow, EncoderRow, IndexFileRow
-from db.storing import now
-from db.vectors import SegmentBitmap, pack_ranges
+from db.schema import EmbeddingRow, EncoderRow
+from db.vector_stores import Loaded, Progress, VectorStore, open_store
+from db.vectors import SegmentBitmap, VectorIndex, expand_ranges, pack_ranges, unpack
 from db.writer import CatalogueWriter
 
 _BLOBS_AT_ONCE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """How far an encoder's vectors have come; grows with every commit that touches them."""
-
-    next_segment: int
-    n_removals: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,18 +64,19 @@ class SegmentIndex:
     Attributes
     ----------
     encoder : EncoderInfo
-    notes : list of str
-        What was wrong with the index file, in words; empty when nothing was.
     """
 
-    def __init__(self, catalogue: Catalogue, encoder_id: int, encoder: EncoderInfo) -> None:
+    def __init__(
+        self, catalogue: Catalogue, encoder_id: int, encoder: EncoderInfo, store: VectorStore
+    ) -> None:
         self.encoder = encoder
-        self.notes: list[str] = []
         self._catalogue = catalogue
         self._encoder_id = encoder_id
-        self._index = FaissIndex(encoder.dim)
-        self._state = _State(0, 0)
-        self._saved = _State(0, 0)
+        self._store = store
+        self._loaded = store.load()
+        self._state = Progress(0, 0)
+        self._left_out: list[str] = []
+        self._n_lacking = 0
         self._changing = threading.Lock()
         nothing = np.empty(0, dtype=np.int64)
         self._ranges = _Ranges(nothing, nothing, nothing, Places(nothing), 0)
@@ -98,6 +89,8 @@ class SegmentIndex:
         ------
         UnknownName
             If the catalogue holds no vectors by this encoder; the message lists those it holds.
+        VectorIndexError
+            If the vectors are at a place that cannot be one.
         """
         with catalogue.session() as session:
             row = session.scalar(select(EncoderRow).where(EncoderRow.name == encoder))
@@ -107,35 +100,29 @@ class SegmentIndex:
                     f"the catalogue holds no vectors by {encoder} (it holds: {held}): "
                     f"`echoic index --encoder {encoder}` makes them"
                 )
-            index = cls(catalogue, row.id, encoder_info(row))
-        index._load_file()
+            info, id_ = encoder_info(row), row.id
+        index = cls(catalogue, id_, info, open_store(catalogue, id_, info))
         index.refresh()
         return index
 
     def __len__(self) -> int:
-        return len(self._index)
+        return len(self._loaded.index)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was wrong with the index, and what it leaves out, in words; empty if nothing."""
+        return [*self._loaded.notes, *self._left_out]
 
     # -- reading ---------------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Take in what other processes have committed since the last time."""
-        with self._catalogue.session() as session:
-            if self._is_current(self._load_state(session)):
-                return
-        with self._changing, self._catalogue.session() as session:
-            state = self._load_state(session)
-            if self._is_current(state):
-                return  # another thread was quicker
-            # Ranges before vectors: what a search finds shall belong to a recording.
-            self._ranges = ranges = self._load_ranges(session, state)
-            expected = _expand(ranges.firsts, ranges.counts)
-            present = self._index.ids()
-            surplus = np.setdiff1d(present, expected, assume_unique=True)
-            if len(surplus):
-                self._index.remove(surplus)
-            lacking = ~np.isin(ranges.firsts, present, assume_unique=True)
-            self._add_from_sql(session, ranges.recordings[lacking])
-            self._state = state
+        if self._is_current(self._load_state()):
+            return
+        with self._changing:
+            if not self._is_current(self._load_state()):  # else another thread was quicker
+                outdated = len(self._ranges.firsts) > 0 and self._store.is_outdated(self._loaded)
+                self._take(self._store.load() if outdated else self._loaded)
 
     def search(
         self,
@@ -160,10 +147,19 @@ class SegmentIndex:
             Inner products, best first; -inf where there are fewer than `k` segments.
         segments : ndarray, shape (n, k), int64
             Segment numbers; -1 where there are fewer.
+
+        Raises
+        ------
+        VectorIndexError
+            If the vectors are on a server that does not answer, or that lacks too many of them.
         """
-        if recording_ids is None:
-            return self._index.search(queries, k)
-        return self._index.search(queries, k, allowed=self._ranges.bitmap_of(recording_ids))
+        try:
+            return self._search(queries, k, recording_ids)
+        except CollectionGone:
+            # A writer may have put another in its place; else what can be had comes from SQL.
+            with self._changing:
+                self._take(self._store.load())
+            return self._search(queries, k, recording_ids)
 
     def locate(self, segments: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the recording that each segment belongs to, and its place within it.
@@ -192,142 +188,168 @@ class SegmentIndex:
     # -- writing ---------------------------------------------------------------------------
 
     def is_saved(self) -> bool:
-        """Tell whether the file on disk holds just what SQL holds."""
-        return self._saved == self._state
+        """Tell whether what is kept is just what SQL holds."""
+        return self._loaded.progress == self._state
 
-    def save(self, writer: CatalogueWriter) -> None:
-        """Write a new generation of the index file, then put it in force, then remove older ones.
+    def faults(self) -> list[str]:
+        """Say what is wrong with what is kept beyond `notes`; may take long."""
+        return self._store.faults()
 
-        A crash at any point leaves the old file in force, or the new one.
+    def save(self, writer: CatalogueWriter, *, thorough: bool = False) -> None:
+        """Keep what SQL holds, so that the next who opens it finds it ready.
+
+        Parameters
+        ----------
+        thorough
+            Mend what `faults` finds, too.
 
         Raises
         ------
         VectorIndexError
-            If the file cannot be written; the catalogue is none the worse for it.
+            If that cannot be done; the catalogue is none the worse for it.
         """
-        folder = writer.catalogue.index_folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise VectorIndexError(f"cannot make {folder}: {error.strerror}") from error
-        self._index.optimise()
-        with writer.catalogue.session() as session:
-            row = session.get(IndexFileRow, self._encoder_id)
-            generation = 1 if row is None else row.generation + 1
-        written = self._index.save(folder / f"{slug(self.encoder.name)}.{generation:06d}.index")
-        with writer.catalogue.transaction() as session:
-            session.merge(
-                IndexFileRow(
-                    encoder_id=self._encoder_id,
-                    name=written.path.name,
-                    generation=generation,
-                    n_vectors=written.count,
-                    checksum=written.checksum,
-                    next_segment=self._state.next_segment,
-                    n_removals=self._state.n_removals,
-                    written_at=now(),
-                )
-            )
-        self._saved = self._state
-        for other in stale_files(folder, writer.catalogue.index_file_names()):
-            other.unlink(missing_ok=True)
+        with self._changing:
+            self._take(self._store.save(writer, self._bring_in_step, thorough=thorough))
 
     # -- inside ----------------------------------------------------------------------------
 
-    def _load_file(self) -> None:
-        for attempt in range(2):
-            with self._catalogue.session() as session:
-                row = session.get(IndexFileRow, self._encoder_id)
-            if row is None:
-                return
-            try:
-                index = FaissIndex.load(
-                    self._catalogue.index_folder / row.name, checksum=row.checksum
-                )
-            except VectorIndexError as error:
-                # The first time, a writer may have put a newer generation in its place meanwhile.
-                if attempt:
-                    self.notes.append(f"{error}; searching without it, from the database")
-                continue
-            self._index = index
-            self._saved = _State(row.next_segment, row.n_removals)
-            return
+    def _search(
+        self, queries: NDArray[np.float32], k: int, recording_ids: NDArray[np.int64] | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        if self._n_lacking:
+            notes = "".join(f" ({note})" for note in self._loaded.notes)
+            raise VectorIndexError(
+                f"{self._n_lacking:,} vectors by {self.encoder.name} are in the database and not "
+                f"on the server that is to search them{notes}: `echoic repair` sends them there"
+            )
+        if recording_ids is None:
+            return self._loaded.index.search(queries, k)
+        allowed = self._ranges.bitmap_of(recording_ids)
+        return self._loaded.index.search(queries, k, allowed=allowed)
 
-    def _load_state(self, session: Session) -> _State:
+    def _take(self, loaded: Loaded) -> None:
+        """Search this from now on, in step with SQL."""
+        state, ranges = self._load_ranges()
+        # Ranges before vectors: what a search finds shall belong to a recording.
+        self._ranges = ranges
+        self._n_lacking = self._put_in_step(loaded.index, ranges, self._store.most_lacking)
+        self._loaded, self._state = loaded, state
+
+    def _bring_in_step(self, index: VectorIndex) -> Progress:
+        """Make any index hold what SQL holds, however much that is."""
+        state, ranges = self._load_ranges()
+        self._put_in_step(index, ranges, None)
+        return state
+
+    def _put_in_step(self, index: VectorIndex, ranges: _Ranges, most: int | None) -> int:
+        """Remove what an index holds too much and add what it lacks, unless that are too many.
+
+        Returns how many it still lacks because they are.
+        """
+        present = index.ids()
+        # Damage in SQL may put a range beyond the next segment.
+        size = max(
+            int(ends.max(initial=0)) for ends in (present + 1, ranges.firsts + ranges.counts)
+        )
+        owned = unpack(pack_ranges(ranges.firsts, ranges.counts, size), size)
+        is_present = np.zeros(size, dtype=np.bool_)
+        is_present[present] = True
+        n_before = np.concatenate(([0], np.cumsum(is_present & owned)))
+        held = n_before[ranges.firsts + ranges.counts] - n_before[ranges.firsts]
+        lacking = held < ranges.counts
+        cut = lacking & (held > 0)  # sending them to a server was interrupted
+        surplus = np.flatnonzero(is_present & ~owned)
+        if len(surplus) or cut.any():
+            halves = expand_ranges(ranges.firsts[cut], ranges.counts[cut])
+            index.remove(np.concatenate((surplus, halves)))
+        n_lacking = int(ranges.counts[lacking].sum())
+        if most is not None and n_lacking > most:
+            return n_lacking
+        self._add_from_sql(index, ranges.recordings[lacking])
+        return 0
+
+    def _load_state(self) -> Progress:
+        with self._catalogue.session() as session:
+            return self._progress(session)
+
+    def _progress(self, session: Session) -> Progress:
         row = session.get(EncoderRow, self._encoder_id)
         if row is None:
             raise UnknownName(f"the vectors by {self.encoder.name} have been removed")
-        return _State(row.next_segment, row.n_removals)
+        return Progress(row.next_segment, row.n_removals)
 
-    def _is_current(self, state: _State) -> bool:
+    def _is_current(self, state: Progress) -> bool:
         return state == self._state and len(self._ranges.firsts) > 0
 
-    def _load_ranges(self, session: Session, state: _State) -> _Ranges:
+    def _load_ranges(self) -> tuple[Progress, _Ranges]:
         query = (
             select(EmbeddingRow.recording_id, EmbeddingRow.first_segment, EmbeddingRow.n_segments)
             .where(EmbeddingRow.encoder_id == self._encoder_id)
             .order_by(EmbeddingRow.first_segment)
         )
-        rows = np.array(session.execute(query).all(), dtype=np.int64).reshape(-1, 3)
+        with self._catalogue.session() as session:
+            state = self._progress(session)
+            rows = np.array(session.execute(query).all(), dtype=np.int64).reshape(-1, 3)
         recordings, firsts, counts = rows.T.copy()
-        return _Ranges(recordings, firsts, counts, Places(recordings), state.next_segment)
+        return state, _Ranges(recordings, firsts, counts, Places(recordings), state.next_segment)
 
-    def _add_from_sql(self, session: Session, recording_ids: NDArray[np.int64]) -> None:
+    def _add_from_sql(self, index: VectorIndex, recording_ids: NDArray[np.int64]) -> None:
         for start in range(0, len(recording_ids), _BLOBS_AT_ONCE):
-            query = select(
+            some = recording_ids[start : start + _BLOBS_AT_ONCE].tolist()
+            ids: list[NDArray[np.int64]] = []
+            parts: list[NDArray[np.float16]] = []
+            for first, vectors in self._read(some):
+                ids.append(np.arange(first, first + len(vectors), dtype=np.int64))
+                parts.append(vectors)
+            if parts:
+                index.add(np.concatenate(ids), np.concatenate(parts))
+
+    def _read(self, recording_ids: list[int]) -> Iterator[tuple[int, NDArray[np.float16]]]:
+        """Yield first segment and vectors of recordings; those that are damaged are left out."""
+        query = (
+            select(
                 EmbeddingRow.recording_id,
                 EmbeddingRow.first_segment,
                 EmbeddingRow.n_segments,
                 EmbeddingRow.checksum,
                 EmbeddingRow.vectors,
-            ).where(
-                EmbeddingRow.encoder_id == self._encoder_id,
-                EmbeddingRow.recording_id.in_(
-                    recording_ids[start : start + _BLOBS_AT_ONCE].tolist()
-                ),
             )
-            ids: list[NDArray[np.int64]] = []
-            parts: list[NDArray[np.float16]] = []
-            for row in session.execute(query.order_by(EmbeddingRow.first_segment)):
-                fault = vector_fault(row.vectors, row.n_segments, self.encoder.dim, row.checksum)
-                if fault is not None:
-                    self._leave_out(row.recording_id, fault)
-                    continue
-                parts.append(vectors_from_blob(row.vectors, self.encoder.dim))
-                first = row.first_segment
-                ids.append(np.arange(first, first + len(parts[-1]), dtype=np.int64))
-            if parts:
-                self._index.add(np.concatenate(ids), np.concatenate(parts))
+            .where(
+                EmbeddingRow.encoder_id == self._encoder_id,
+                EmbeddingRow.recording_id.in_(recording_ids),
+            )
+            .order_by(EmbeddingRow.first_segment)
+        )
+        # No transaction stays open while the vectors go to a server.
+        with self._catalogue.session() as session:
+            rows = session.execute(query).all()
+        for row in rows:
+            fault = vector_fault(row.vectors, row.n_segments, self.encoder.dim, row.checksum)
+            if fault is not None:
+                self._leave_out(row.recording_id, fault)
+            else:
+                yield row.first_segment, vectors_from_blob(row.vectors, self.encoder.dim)
 
     def _leave_out(self, recording_id: int, fault: str) -> None:
         note = (
             f"recording {recording_id} is left out: {fault}; "
             "`echoic repair`, then `echoic index`, make its vectors again"
         )
-        if note not in self.notes:
-            self.notes.append(note)
+        if note not in self._left_out:
+            self._left_out.append(note)
 
 
-def save_indexes(writer: CatalogueWriter) -> None:
-    """Bring all index files up to date with SQL."""
+def save_indexes(writer: CatalogueWriter) -> list[str]:
+    """Bring what is kept of all encoders up to date with SQL; return what could not be, in words.
+
+    Then searches are right all the same, or say what is amiss.
+    """
+    notes = []
     for encoder in writer.catalogue.encoders():
         index = SegmentIndex.open(writer.catalogue, encoder.name)
         if not index.is_saved():
-            index.save(writer)
-
-
-def stale_files(folder: Path, in_force: frozenset[str]) -> list[Path]:
-    """Return the files of an index folder that are not in force: older or half-written ones."""
-    if not folder.is_dir():
-        return []
-    ours = (path for pattern in ("*.index", "*.index.tmp") for path in folder.glob(pattern))
-    return sorted(path for path in ours if path.is_file() and path.name not in in_force)
-
-
-def _expand(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return all numbers of the ranges ``firsts[i] ... firsts[i] + counts[i] - 1``, in order."""
-    total = int(counts.sum())
-    starts_in_result = np.cumsum(counts) - counts
-    numbers: NDArray[np.int64] = np.arange(total, dtype=np.int64)
-    numbers += np.repeat(firsts - starts_in_result, counts)
-    return numbers
+            try:
+                index.save(writer)
+            except VectorIndexError as error:
+                notes.append(f"{error}; `echoic repair` brings the index up to date then")
+    return notes

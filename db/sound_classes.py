@@ -152,7 +152,7 @@ def store_sound_class(catalogue: Catalogue, sound: SoundClass) -> None:
     direction = np.ascontiguousarray(sound.direction, dtype="<f4")
     if direction.ndim != 1 or not abs(float(np.linalg.norm(direction)) - 1.0) < 1e-3:
         raise CatalogueError(f"the direction of the sound {sound.name!r} is not of unit length")
-    with catalogue.transaction() as session:
+    with catalogue.transaction(of_contents=False) as session:
         row = session.scalar(select(SoundClassRow).where(SoundClassRow.name == sound.name))
         if row is None:
             row = SoundClassRow(name=sound.name, created_at=now())
@@ -184,7 +184,7 @@ def forget_sound_class(catalogue: Catalogue, name: str) -> None:
     UnknownName
         If no such sound has been taught.
     """
-    with catalogue.transaction() as session:
+    with catalogue.transaction(of_contents=False) as session:
         session.delete(_row(session, name))
 
 

@@ -163,7 +163,8 @@ class StoredFingerprints:
         if row is None:
             raise UnknownName(f"the fingerprints by {self.scheme} have been removed")
         query = select(PostingsFileRow.name, PostingsFileRow.checksum).where(
-            PostingsFileRow.scheme_id == self.scheme_id
+            PostingsFileRow.scheme_id == self.scheme_id,
+            PostingsFileRow.cache == self.catalogue.cache.id,
         )
         files = frozenset((name, checksum) for name, checksum in session.execute(query))
         return SchemeState(row.next_frame, row.n_removals, files)

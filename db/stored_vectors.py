@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from db.catalogue import Catalogue
+from db.errors import UnknownName
 from db.features import vector_fault
 from db.rows import vectors_from_blob
 from db.schema import EmbeddingRow, EncoderRow
@@ -73,6 +74,22 @@ def vector_blocks(
                 ids, parts = [], []
         if parts:
             yield _block(ids, parts)
+
+
+def count_changes(catalogue: Catalogue, encoder: str) -> tuple[int, int]:
+    """Return two numbers that change with the vectors of an encoder: segments ever, removals.
+
+    Raises
+    ------
+    UnknownName
+        If the catalogue holds no vectors by this encoder.
+    """
+    query = select(EncoderRow.next_segment, EncoderRow.n_removals)
+    with catalogue.session() as session:
+        row = session.execute(query.where(EncoderRow.name == encoder)).one_or_none()
+    if row is None:
+        raise UnknownName(f"the catalogue holds no vectors by {encoder}")
+    return row.next_segment, row.n_removals
 
 
 def _block(ids: list[int], parts: list[NDArray[np.float16]]) -> VectorBlock:

@@ -1,19 +1,19 @@
 """How one result becomes rows, within a transaction that `db.writer` owns."""
 
 import enum
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from db.errors import UnknownName
-from db.features import note_removal, store_fingerprint, store_vectors
-from db.full_text import delete_full_text, put_full_text
+from db.features import FeatureStore, note_removal
+from db.full_text import delete_full_text, full_text_ids, put_full_text
 from db.records import Analysis, Description, Failure, FileState, Technical
 from db.schema import (
     CollectionRow,
-    DescriptorsRow,
     FailureRow,
     FileRow,
     RecordingRow,
@@ -84,27 +84,44 @@ def clear_failure(session: Session, collection_id: int, path: str) -> None:
         session.delete(row)
 
 
-def store_analysis(session: Session, analysis: Analysis) -> Outcome:
-    """Make the rows of one analysed file; see `db.writer.CatalogueWriter.store`."""
-    known = select(RecordingRow).where(RecordingRow.content_hash == analysis.content_hash)
-    recording = session.scalar(known)
-    is_new = recording is None
-    if recording is None:
+def store_results(session: Session, results: Sequence[Analysis | Failure]) -> list[Outcome]:
+    """Make the rows of a batch of results; see `db.writer.CatalogueWriter.store`."""
+    outcomes = []
+    placed: list[tuple[int, Analysis]] = []
+    for result in results:
+        if isinstance(result, Failure):
+            outcomes.append(store_failure(session, result))
+            continue
+        outcome, recording_id = _place(session, result)
+        outcomes.append(outcome)
+        if recording_id is not None:
+            placed.append((recording_id, result))
+    features = FeatureStore(session, (id_ for id_, _ in placed))
+    for recording_id, analysis in placed:
+        for encoder, vectors in analysis.vectors.items():
+            features.add_vectors(recording_id, encoder, vectors)
+        for scheme, landmarks in analysis.fingerprints.items():
+            features.add_fingerprint(recording_id, scheme, landmarks)
+        if analysis.descriptors is not None:
+            features.add_descriptors(recording_id, analysis.descriptors)
+    session.flush()
+    return outcomes
+
+
+def _place(session: Session, analysis: Analysis) -> tuple[Outcome, int | None]:
+    """Make the rows of a content, and of the file that it was found in; return the content's id."""
+    known = select(RecordingRow.id).where(RecordingRow.content_hash == analysis.content_hash)
+    recording_id = session.scalar(known)
+    is_new = recording_id is None
+    if recording_id is None:
         if analysis.technical is None:
-            return Outcome.VANISHED
-        recording = _add_recording(session, analysis, analysis.technical)
-    for encoder, vectors in analysis.vectors.items():
-        store_vectors(session, recording.id, encoder, vectors)
-    for scheme, landmarks in analysis.fingerprints.items():
-        store_fingerprint(session, recording.id, scheme, landmarks)
-    if analysis.descriptors is not None:
-        values = {"recording_id": recording.id, **analysis.descriptors}
-        session.merge(DescriptorsRow(**values))
-    outcome = _link_file(session, analysis, recording.id)
+            return Outcome.VANISHED, None
+        recording_id = _add_recording(session, analysis, analysis.technical).id
+    outcome = _link_file(session, analysis, recording_id)
     clear_failure(session, analysis.collection_id, analysis.path)
     if outcome is Outcome.LINKED and is_new:
-        return Outcome.ADDED
-    return outcome
+        return Outcome.ADDED, recording_id
+    return outcome, recording_id
 
 
 def describe(session: Session, row: FileRow, description: Description) -> None:
@@ -118,11 +135,14 @@ def describe(session: Session, row: FileRow, description: Description) -> None:
     row.subcategory = description.subcategory
     row.tags = list(description.tags)
     row.extra = dict(description.extra)
+    is_known = row.id is not None
     session.flush()  # a new row gets its id here
+    if is_known:
+        delete_full_text(session.connection(), [row.id])
     put_full_text(session.connection(), row.id, full_text(row))
 
 
-def full_text(row: FileRow | Row[Any]) -> dict[str, list[str]]:
+def full_text(row: FileRow) -> dict[str, list[str]]:
     """Return what full-text search reads of a file, by field."""
     names = {
         "path": [row.path.rsplit(".", 1)[0]],
@@ -142,6 +162,17 @@ def full_text(row: FileRow | Row[Any]) -> dict[str, list[str]]:
         for field, held in names.items()
     }
     return of_names | {field: joined(map(words_of, held)) for field, held in texts.items()}
+
+
+def rebuild_full_text(session: Session) -> int:
+    """Write full-text search anew; return for how many files."""
+    connection = session.connection()
+    delete_full_text(connection, sorted(set[int]().union(*full_text_ids(connection))))
+    n_files = 0
+    for row in session.scalars(select(FileRow).execution_options(yield_per=1000)):
+        put_full_text(connection, row.id, full_text(row))
+        n_files += 1
+    return n_files
 
 
 def remove_files(session: Session, rows: list[FileRow]) -> int:

@@ -1,44 +1,26 @@
 """What an index of vectors must do, whatever holds them; and bitmaps of segment numbers.
 
-Any implementation must pass ``tests/conformance/test_vector_index.py``. The one that comes with
-Echoic is `db.faiss_index.FaissIndex`. An index is a cache of the vectors in SQL: it can be deleted
-at any time and is built again.
+Any implementation must pass ``tests/conformance/test_vector_index.py``. Those that come with Echoic
+are `db.faiss_index.FaissIndex` in the memory of the process, `db.milvus_index.MilvusIndex` on a
+server, and `db.layered_index.LayeredIndex`, a private layer over one that others share. An index is
+a cache of the vectors in SQL: it can be deleted at any time and is built again. Where it is kept
+between two runs is the business of a `db.vector_stores.VectorStore`.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol, Self, TypeAlias, runtime_checkable
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from db.errors import VectorIndexError
 
+_LENGTH_TOLERANCE: Final = 0.01
+
 SegmentBitmap: TypeAlias = NDArray[np.uint8]
 """A set of segment numbers: bit ``n & 7`` of byte ``n >> 3`` tells whether `n` is in it.
 
 A number beyond the end is not in it. `pack_ranges` and `pack_ids` make them.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class IndexFile:
-    """A file that an index was saved to.
-
-    Attributes
-    ----------
-    path : Path
-    count : int
-        How many vectors it holds.
-    checksum : str
-        SHA-256 of all of the file but its last 32 bytes, which are the same digest, in hexadecimal.
-    size_bytes : int
-    """
-
-    path: Path
-    count: int
-    checksum: str
-    size_bytes: int
 
 
 @runtime_checkable
@@ -48,7 +30,7 @@ class VectorIndex(Protocol):
     Each vector has an id: the number of its segment, a dense integer that the catalogue gives out
     and never uses again. Vectors have unit length and are kept as float16. One process writes to
     an index at a time; within a process any number of threads may search while another adds,
-    removes, optimises or saves. A search then sees each vector either wholly or not at all.
+    removes or optimises. A search then sees each vector either wholly or not at all.
     """
 
     @property
@@ -128,32 +110,6 @@ class VectorIndex(Protocol):
         """
         ...
 
-    def save(self, path: Path) -> IndexFile:
-        """Write all of it to a file, which appears whole or not at all.
-
-        Raises
-        ------
-        VectorIndexError
-            If the file cannot be written. What was at `path` is as it was.
-        """
-        ...
-
-    @classmethod
-    def load(cls, path: Path, *, checksum: str | None = None) -> Self:
-        """Read a file that `save` wrote.
-
-        Parameters
-        ----------
-        checksum : str, optional
-            What `IndexFile.checksum` was. The file's own is verified in any case.
-
-        Raises
-        ------
-        VectorIndexError
-            If the file is missing, damaged, of a newer version, or not the one of that checksum.
-        """
-        ...
-
 
 def pack_ranges(firsts: ArrayLike, counts: ArrayLike, size: int) -> SegmentBitmap:
     """Return the set of the numbers ``first, ..., first + count - 1`` of each range.
@@ -211,6 +167,15 @@ def pack_ids(ids: ArrayLike, size: int) -> SegmentBitmap:
     return np.packbits(members, bitorder="little")
 
 
+def expand_ranges(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return all numbers of the ranges ``first ... first + count - 1``, one range after another."""
+    total = int(counts.sum())
+    starts_in_result = np.cumsum(counts) - counts
+    numbers: NDArray[np.int64] = np.arange(total, dtype=np.int64)
+    numbers += np.repeat(firsts - starts_in_result, counts)
+    return numbers
+
+
 def unpack(bitmap: SegmentBitmap, size: int) -> NDArray[np.bool_]:
     """Return for each number below `size` whether it is in the set.
 
@@ -225,6 +190,61 @@ def unpack(bitmap: SegmentBitmap, size: int) -> NDArray[np.bool_]:
             "make it with pack_ranges or pack_ids"
         )
     return np.unpackbits(bitmap, count=size, bitorder="little").view(np.bool_)
+
+
+def check_vectors(vectors: NDArray[Any], dim: int, *, what: str) -> None:
+    """Make sure that vectors or queries are (n, dim), float16 or float32, and finite.
+
+    Raises
+    ------
+    VectorIndexError
+        If they are not; `what` is what the message calls them.
+    """
+    if not isinstance(vectors, np.ndarray) or vectors.dtype not in (np.float16, np.float32):
+        raise VectorIndexError(f"{what} must be an array of float16 or float32")
+    if vectors.ndim != 2 or vectors.shape[1] != dim:
+        raise VectorIndexError(f"{what} must have the shape (n, {dim}), not {vectors.shape}")
+    if not np.isfinite(vectors).all():
+        raise VectorIndexError(f"{what} contain NaN or infinite numbers")
+
+
+def check_query(queries: NDArray[Any], k: int, dim: int) -> None:
+    """Make sure that something can be searched for.
+
+    Raises
+    ------
+    VectorIndexError
+        As `VectorIndex.search` says.
+    """
+    check_vectors(queries, dim, what="queries")
+    if k < 1:
+        raise VectorIndexError(f"k must be at least 1, not {k}")
+
+
+def check_addition(ids: ArrayLike, vectors: NDArray[Any], dim: int) -> NDArray[np.int64]:
+    """Make sure that vectors can be added, as far as the index itself need not be asked.
+
+    Returns
+    -------
+    ndarray of int64
+        The ids.
+
+    Raises
+    ------
+    VectorIndexError
+        As `VectorIndex.add` says.
+    """
+    numbers = as_ids(ids, "ids")
+    check_vectors(vectors, dim, what="vectors")
+    if len(numbers) != len(vectors):
+        raise VectorIndexError(f"{len(numbers)} ids for {len(vectors)} vectors")
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float32))
+    wrong = np.flatnonzero(np.abs(lengths - 1) > _LENGTH_TOLERANCE)
+    if len(wrong):
+        raise VectorIndexError(
+            f"vectors must have unit length; row {wrong[0]} has {lengths[wrong[0]]:.4g}"
+        )
+    return numbers
 
 
 def as_ids(numbers: ArrayLike, name: str) -> NDArray[np.int64]:

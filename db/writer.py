@@ -1,4 +1,8 @@
-"""Everything that indexing changes in a catalogue. One process at a time holds a writer.
+"""Everything that indexing changes in a catalogue.
+
+Of a catalogue in a folder one process at a time holds a writer. On a server indexers can be many,
+each with its own recordings: their transactions take turns, a content that two have analysed is
+stored once, and no number is given out twice. Who upgrades, repairs or forgets is alone.
 
 What users make (`db.lists`, `db.saved_searches`, `db.sound_classes`, `db.heard`) is written without
 it, in short transactions between those of the indexer.
@@ -8,16 +12,20 @@ power, and a crash before that leaves no trace of it. Index files are no part of
 are brought up to date from SQL afterwards (`db.segment_index`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
 
 from db.catalogue import Catalogue
+from db.default_encoder import forget_default_encoder
 from db.errors import CatalogueError, UnknownName
+from db.milvus_filled import forget_filled
 from db.records import Analysis, CollectionInfo, Description, Failure
 from db.rows import collection_info
 from db.schema import (
@@ -35,9 +43,10 @@ from db.storing import (
     get_row,
     now,
     remove_files,
-    store_analysis,
-    store_failure,
+    store_results,
 )
+
+_Done = TypeVar("_Done")
 
 
 class CatalogueWriter:
@@ -45,15 +54,21 @@ class CatalogueWriter:
 
     A context manager that holds the catalogue's writer lock from entry to exit.
 
+    Parameters
+    ----------
+    alone : bool
+        Keep other writers out. False is for what only adds; see `Catalogue.lock`.
+
     Raises
     ------
     CatalogueLocked
-        On entry, if another process holds the lock.
+        On entry, if another process holds the lock. At any change, if the server that held the lock
+        for us was away, and another process has the lock now.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, *, alone: bool = True) -> None:
         self.catalogue = catalogue
-        self._lock = catalogue.lock()
+        self._lock = catalogue.lock(alone=alone)
 
     def __enter__(self) -> Self:
         self._lock.acquire()
@@ -67,25 +82,45 @@ class CatalogueWriter:
     ) -> None:
         self._lock.release()
 
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
+        with self.catalogue.transaction() as session:
+            self._lock.assure(session.connection())
+            yield session
+
+    def _commit(self, change: Callable[[Session], _Done]) -> _Done:
+        """Make a change that may be made twice: again if the server goes before it has answered."""
+
+        def transact() -> _Done:
+            with self._transaction() as session:
+                return change(session)
+
+        return self.catalogue.outlast(transact)
+
     # -- collections -----------------------------------------------------------------------
 
     def add_collection(
         self, name: str, root: str, *, manifest: str | None = None
     ) -> CollectionInfo:
-        """Add a collection.
+        """Add a collection; the one that is there if it is the same.
 
         Raises
         ------
         CatalogueError
-            If the name is taken.
+            If the name is taken by another.
         """
-        with self.catalogue.transaction() as session:
-            if session.scalar(select(CollectionRow.id).where(CollectionRow.name == name)):
+
+        def add(session: Session) -> CollectionInfo:
+            row = session.scalar(select(CollectionRow).where(CollectionRow.name == name))
+            if row is None:
+                row = CollectionRow(name=name, root=root, manifest=manifest, created_at=now())
+                session.add(row)
+                session.flush()
+            elif (row.root, row.manifest) != (root, manifest):
                 raise CatalogueError(f"there is already a collection {name!r}: give another name")
-            row = CollectionRow(name=name, root=root, manifest=manifest, created_at=now())
-            session.add(row)
-            session.flush()
             return collection_info(row)
+
+        return self._commit(add)
 
     def relocate(self, collection_id: int, root: str) -> None:
         """Point a collection to the folder it was moved to. Nothing is analysed again.
@@ -97,7 +132,7 @@ class CatalogueWriter:
         CatalogueError
             If another collection has this folder already.
         """
-        with self.catalogue.transaction() as session:
+        with self._transaction() as session:
             row = get_row(session, CollectionRow, collection_id)
             other = session.scalar(
                 select(CollectionRow.name).where(
@@ -115,17 +150,20 @@ class CatalogueWriter:
 
     def set_manifest(self, collection_id: int, manifest: str) -> CollectionInfo:
         """Let another manifest describe the files of a collection from now on."""
-        with self.catalogue.transaction() as session:
+
+        def change(session: Session) -> CollectionInfo:
             row = get_row(session, CollectionRow, collection_id)
             row.manifest = manifest
             return collection_info(row)
+
+        return self._commit(change)
 
     def forget_collection(self, collection_id: int) -> int:
         """Remove a collection with its files; return how many recordings went with them.
 
         Recordings that also lie in another collection stay. No file on disk is touched.
         """
-        with self.catalogue.transaction() as session:
+        with self._transaction() as session:
             files = select(FileRow).where(FileRow.collection_id == collection_id)
             gone = remove_files(session, list(session.scalars(files)))
             session.execute(delete(CollectionRow).where(CollectionRow.id == collection_id))
@@ -133,7 +171,7 @@ class CatalogueWriter:
 
     def forget_files(self, file_ids: Iterable[int]) -> int:
         """Remove files; return how many recordings had no other file and went with them."""
-        with self.catalogue.transaction() as session:
+        with self._transaction() as session:
             rows = [row for id_ in file_ids if (row := session.get(FileRow, id_)) is not None]
             return remove_files(session, rows)
 
@@ -145,16 +183,17 @@ class CatalogueWriter:
         UnknownName
             If the catalogue holds no vectors by it; the message lists those it holds.
         """
-        with self.catalogue.transaction() as session:
+        with self._transaction() as session:
             row = session.scalar(select(EncoderRow).where(EncoderRow.name == name))
             if row is None:
                 held = ", ".join(session.scalars(select(EncoderRow.name))) or "none"
                 raise UnknownName(f"the catalogue holds no vectors by {name!r} (it holds: {held})")
-            file = session.get(IndexFileRow, row.id)
-            file_name = file.name if file else None
+            files = select(IndexFileRow.name).where(IndexFileRow.encoder_id == row.id)
+            file_names = list(session.scalars(files))
+            forget_filled(session, row.id)
             session.delete(row)
-        if file_name is not None:
-            (self.catalogue.index_folder / file_name).unlink(missing_ok=True)
+            forget_default_encoder(session, name)
+        self._remove_files(file_names)
 
     def forget_scheme(self, name: str) -> None:
         """Remove all fingerprints of a scheme.
@@ -164,7 +203,7 @@ class CatalogueWriter:
         UnknownName
             If the catalogue holds no fingerprints by it.
         """
-        with self.catalogue.transaction() as session:
+        with self._transaction() as session:
             row = session.scalar(
                 select(FingerprintSchemeRow).where(FingerprintSchemeRow.name == name)
             )
@@ -173,8 +212,12 @@ class CatalogueWriter:
             files = select(PostingsFileRow.name).where(PostingsFileRow.scheme_id == row.id)
             file_names = list(session.scalars(files))
             session.delete(row)
-        for file_name in file_names:
-            (self.catalogue.index_folder / file_name).unlink(missing_ok=True)
+        self._remove_files(file_names)
+
+    def _remove_files(self, names: Iterable[str]) -> None:
+        """Remove index files; those of other machines are removed there when they next save."""
+        for name in names:
+            (self.catalogue.index_folder / name).unlink(missing_ok=True)
 
     # -- indexing --------------------------------------------------------------------------
 
@@ -194,22 +237,19 @@ class CatalogueWriter:
         EncoderMismatch
             If vectors do not have the geometry this catalogue knows for their encoder.
         """
-        with self.catalogue.transaction() as session:
-            return [
-                store_failure(session, result)
-                if isinstance(result, Failure)
-                else store_analysis(session, result)
-                for result in results
-            ]
+        return self._commit(lambda session: store_results(session, results))
 
     def redescribe(
         self, file_id: int, description: Description, sidecar_digest: str | None
     ) -> None:
         """Replace what is said of a file after its sidecar or manifest changed."""
-        with self.catalogue.transaction() as session:
+
+        def change(session: Session) -> None:
             row = get_row(session, FileRow, file_id)
             row.sidecar_digest = sidecar_digest
             describe(session, row, description)
+
+        self._commit(change)
 
     def mark_missing(self, file_ids: Iterable[int]) -> None:
         """Note that files were not found where they were. Nothing is removed."""
@@ -221,13 +261,20 @@ class CatalogueWriter:
 
     def clear_failures(self, collection_id: int, paths: Iterable[str]) -> None:
         """Remove the failures of files that are no longer there."""
-        with self.catalogue.transaction() as session:
-            for path in paths:
+        gone = list(paths)
+
+        def change(session: Session) -> None:
+            for path in gone:
                 clear_failure(session, collection_id, path)
+
+        self._commit(change)
 
     def _set_missing(self, file_ids: Iterable[int], since: datetime | None) -> None:
         ids = list(file_ids)
-        with self.catalogue.transaction() as session:
+
+        def change(session: Session) -> None:
             for start in range(0, len(ids), 500):
                 chosen = FileRow.id.in_(ids[start : start + 500])
                 session.execute(update(FileRow).where(chosen).values(missing_since=since))
+
+        self._commit(change)

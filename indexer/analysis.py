@@ -238,6 +238,19 @@ class Analyser:
         self._encoders: dict[str, Encoder] = {}
         self._fingerprinters: dict[str, Fingerprinter] = {}
 
+    def load(self, features: Features) -> None:
+        """Load at once what would be loaded with the first file.
+
+        Raises
+        ------
+        EncoderError
+            If an encoder is unknown here, or its files are missing or damaged.
+        """
+        for name in features.encoders:
+            self._encoder(name)
+        for name in features.fingerprinters:
+            self._fingerprinter(name)
+
     def __call__(self, job: Job) -> Report:
         """Analyse a file. Whatever is wrong with it becomes a failure, never an exception."""
         clock = _Clock()

@@ -15,5 +15,9 @@ class EncoderError(IndexingError):
     """An encoder is unknown, incomplete or damaged."""
 
 
+class NewerModel(EncoderError):
+    """A model was made for a newer Echoic."""
+
+
 class ManifestError(IndexingError):
     """A manifest cannot be read, breaks its format, or a file does not match its checksum."""

@@ -1,10 +1,12 @@
 """A run: plan, analyse in worker processes, commit in order of arrival, update the indexes."""
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from db.errors import PostingsError, VectorIndexError
 from db.fingerprint_index import save_fingerprint_index
@@ -12,6 +14,7 @@ from db.overview import has_unsaved_fingerprints
 from db.records import Analysis, Failure
 from db.segment_index import SegmentIndex
 from db.storing import Outcome
+from db.vector_location import FILES, vector_location
 from db.writer import CatalogueWriter
 from indexer.analysis import Analyser, Job, Report
 from indexer.fingerprint import load_fingerprinter
@@ -19,8 +22,13 @@ from indexer.plan import SCAN_STAGE, WORKER_STAGE, KnownContents, Plan, Wanted
 from indexer.sources import Source, plan_source
 from indexer.workers import WorkerDied, WorkerPool
 
+if TYPE_CHECKING:
+    from indexer.ray_pool import RayPool
+
 _COMMIT_AFTER_S = 0.5
 _COMMIT_AFTER_FILES = 64
+# Readers keep in their memory what the server that searches vectors has not got yet.
+_SEGMENTS_TO_SERVER = 50_000
 _WORKERS_NEED = (
     "indexer.analysis",
     "indexer.encoders.runtime",
@@ -69,6 +77,25 @@ class Indexing:
 
 Event = Planned | Done | Failed | Indexing
 """What a run tells while it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnRay:
+    """Files are analysed on the machines of a Ray cluster; this process commits.
+
+    Attributes
+    ----------
+    address : str
+        See `indexer.ray_cluster.connect`.
+    n_workers : int or None
+        How many files at once at most; by default as many as the machines have cores to spare.
+    say : callable
+        Told in a sentence of machines that are lost or cannot be used.
+    """
+
+    address: str
+    n_workers: int | None
+    say: Callable[[str], None]
 
 
 class Stop(Protocol):
@@ -121,7 +148,7 @@ def run(
     sources: Sequence[Source],
     wanted: Wanted,
     *,
-    n_workers: int,
+    n_workers: int | OnRay,
     on_event: Callable[[Event], None],
     stop: Stop,
 ) -> Summary:
@@ -133,7 +160,7 @@ def run(
     Parameters
     ----------
     n_workers
-        Processes that analyse files.
+        Processes that analyse files, or where else that is to be done.
     on_event
         Told of each step, in the caller's thread.
     stop
@@ -147,7 +174,7 @@ class _Run:
         self,
         writer: CatalogueWriter,
         wanted: Wanted,
-        n_workers: int,
+        n_workers: int | OnRay,
         on_event: Callable[[Event], None],
         stop: Stop,
     ) -> None:
@@ -160,7 +187,10 @@ class _Run:
         self._again: deque[Job] = deque()
         self._batch: list[tuple[Job, Report]] = []
         self._committed_at = time.monotonic()
-        self._contents = KnownContents(writer.catalogue, wanted)
+        self._n_unsaved = 0
+        on_server = vector_location(writer.catalogue) != FILES
+        self._save_after = _SEGMENTS_TO_SERVER if on_server else math.inf
+        self._contents = writer.catalogue.outlast(lambda: KnownContents(writer.catalogue, wanted))
 
     def over(self, sources: Sequence[Source]) -> Summary:
         began = time.monotonic()
@@ -168,8 +198,7 @@ class _Run:
         # Each file once, should two sources overlap.
         jobs = list({(j.collection_id, j.path): j for plan in plans for j in plan.jobs}.values())
         if jobs:
-            n_workers = min(self._n_workers, len(jobs))
-            pool = WorkerPool[Job, Report](n_workers, Analyser, preload=_WORKERS_NEED)
+            pool = self._pool(jobs)
             try:
                 self._analyse(pool, iter(jobs))
                 while self._again and not self._stop.is_set():
@@ -177,10 +206,10 @@ class _Run:
                     self._analyse(pool, iter(waiting))
             finally:
                 pool.close()
-        for encoder in self._wanted.encoders:
-            self._save_index(encoder)
+        self._save_indexes()
+        outlast = self._writer.catalogue.outlast
         for fingerprinter in self._wanted.fingerprinters:
-            self._save_postings(fingerprinter)
+            outlast(partial(self._save_postings, fingerprinter))
         for plan in plans:
             # Some of the vanished have been found again elsewhere.
             known = self._writer.catalogue.known_files(plan.collection.id).values()
@@ -191,7 +220,10 @@ class _Run:
         return self._summary
 
     def _prepare(self, source: Source) -> Plan:
-        plan = plan_source(self._writer.catalogue, source, self._wanted, self._contents)
+        catalogue = self._writer.catalogue
+        plan = catalogue.outlast(
+            lambda: plan_source(catalogue, source, self._wanted, self._contents)
+        )
         # Vanished files first: a file found again elsewhere is recognised by its content then.
         self._writer.mark_missing(plan.missing)
         self._writer.mark_present(plan.returned)
@@ -211,7 +243,23 @@ class _Run:
             self._note_failure(failure, 0)
         return plan
 
-    def _analyse(self, pool: WorkerPool[Job, Report], jobs: Iterator[Job]) -> None:
+    def _pool(self, jobs: Sequence[Job]) -> "WorkerPool[Job, Report] | RayPool":
+        if isinstance(self._n_workers, int):
+            n_workers = min(self._n_workers, len(jobs))
+            return WorkerPool[Job, Report](n_workers, Analyser, preload=_WORKERS_NEED)
+        from indexer.ray_pool import RayPool  # Ray is an extra
+
+        wanted = self._n_workers
+        return RayPool(
+            wanted.address,
+            self._wanted.features,
+            jobs,
+            at_most=wanted.n_workers,
+            say=wanted.say,
+            stop=self._stop,
+        )
+
+    def _analyse(self, pool: "WorkerPool[Job, Report] | RayPool", jobs: Iterator[Job]) -> None:
         for done in pool.run(self._until_stopped(jobs), tick_s=_COMMIT_AFTER_S):
             if done is None:
                 self._commit()
@@ -255,6 +303,14 @@ class _Run:
         spent = time.process_time() - cpu
         self._summary.cpu_s["store"] = self._summary.cpu_s.get("store", 0.0) + spent
         self._committed_at = time.monotonic()
+        self._n_unsaved += sum(
+            len(vectors)
+            for _, report in batch
+            if isinstance(report.result, Analysis)
+            for vectors in report.result.vectors.values()
+        )
+        if self._n_unsaved >= self._save_after:
+            self._save_indexes()
         for (job, report), outcome in zip(batch, outcomes, strict=True):
             if isinstance(report.result, Failure):
                 self._note_failure(report.result, job.state.size_bytes)
@@ -274,6 +330,11 @@ class _Run:
         self._summary.failures.append(failure)
         self._on_event(Failed(failure, size_bytes))
 
+    def _save_indexes(self) -> None:
+        self._n_unsaved = 0
+        for encoder in self._wanted.encoders:
+            self._writer.catalogue.outlast(partial(self._save_index, encoder))
+
     def _save_index(self, encoder: str) -> None:
         if encoder not in (held.name for held in self._writer.catalogue.encoders()):
             return  # not one file could be embedded
@@ -283,7 +344,9 @@ class _Run:
             try:
                 index.save(self._writer)
             except VectorIndexError as error:
-                self._summary.notes.append(f"{error}; searches go by the database until then")
+                note = f"{error}; searches go by the database until then"
+                if note not in self._summary.notes:
+                    self._summary.notes.append(note)
 
     def _save_postings(self, fingerprinter: str) -> None:
         catalogue = self._writer.catalogue

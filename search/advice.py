@@ -14,7 +14,7 @@ _SHOWN: Final = 3
 _LONGEST: Final = 60
 _OPERATORS: Final = {
     "AND": "write church bell & crowd for two sounds in one recording",
-    "OR": "ask for one sound after the other; rain + wind is a blend of two",
+    "OR": "nothing here means either, so search twice, for each of them",
     "NOT": "write dog barking -music to leave a sound out",
 }
 _OPERATOR = re.compile(rf"(?<!^)\b({'|'.join(_OPERATORS)})\b(?!$)|^(NOT)\b")
@@ -56,8 +56,9 @@ def _about_operators(query: Query) -> Iterator[str]:
 def _about_sequences(query: Query) -> Iterator[str]:
     if query.in_order and len(query.sounds) > 1:
         yield (
-            f"each sound must begin within {query.within_s:g} s after the one before it: "
-            "write then[2:00] to allow two minutes, or & for any order"
+            "search for each sound alone to see whether it is there; here each must begin within "
+            f"{query.within_s:g} s after the one before it: write then[2:00] to allow two minutes, "
+            "or & for any order"
         )
 
 

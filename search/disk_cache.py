@@ -3,13 +3,17 @@
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import platformdirs
 
 _ROOM_MADE = 0.8
 """A full cache is emptied to this share of its bound: it need not be looked through each time."""
+_NEW = ".new-"
+_LONGEST_WRITTEN_S = 3600.0
 
 
 def cache_folder(name: str) -> Path:
@@ -62,21 +66,34 @@ class DiskCache:
             Gives the content; what it raises passes through, and nothing is kept.
         """
         found = self.find(name)
-        return self._store(name, make()) if found is None else found
+        if found is not None:
+            return found
+        content = make()
+        return self.write(name, lambda file: file.write(content))
 
-    def _store(self, name: str, content: bytes) -> Path:
+    def write(self, name: str, write: Callable[[BinaryIO], object]) -> Path:
+        """Keep a file that is written piece by piece, for it may be larger than the memory.
+
+        Parameters
+        ----------
+        name
+            A plain file name.
+        write
+            Writes the content; what it raises passes through, and nothing is kept.
+        """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".new-")
+        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=_NEW)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                write(file)
+                n_bytes = file.tell()
             path = self.folder / name
             Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
         with self._lock:
-            self._make_room(len(content), path)
+            self._make_room(n_bytes, path)
         return path
 
     def _make_room(self, n_new: int, newest: Path) -> None:
@@ -93,6 +110,8 @@ class DiskCache:
                 state = path.stat()
             except OSError:
                 continue  # another process was quicker
+            if path.name.startswith(_NEW) and time.time() - state.st_mtime < _LONGEST_WRITTEN_S:
+                continue  # somebody writes it
             kept.append((path == newest, state.st_mtime_ns, state.st_size, path))
         n_bytes = sum(size for _, _, size, _ in kept)
         if n_bytes <= self._max_bytes:

@@ -15,6 +15,7 @@ from db.segment_index import SegmentIndex
 from db.stored_vectors import vector_blocks
 from indexer.encoders import Encoder
 from search.advice import advice
+from search.archive_calibration import calibration_of
 from search.calibration import POSSIBLE, Calibration
 from search.candidates import Candidates, find_candidates, heard_in, matching_recordings
 from search.copies import copies_of
@@ -41,8 +42,10 @@ class SearchEngine:
     Parameters
     ----------
     encoder
-        The encoder's id or family name. By default the bundled one if the catalogue holds its
-        vectors, else the one that the catalogue was begun with.
+        The encoder's id or family name. By default that which was chosen for the catalogue, else
+        the bundled one if the catalogue holds its vectors, else the oldest there.
+    calibration
+        What its scores mean; by default as `search.archive_calibration.calibration_of` finds it.
 
     Raises
     ------
@@ -52,12 +55,18 @@ class SearchEngine:
         If this Echoic does not have the encoder, or none that made vectors of the catalogue.
     """
 
-    def __init__(self, catalogue: Catalogue, *, encoder: str | None = None) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        *,
+        encoder: str | None = None,
+        calibration: Calibration | None = None,
+    ) -> None:
         self.catalogue = catalogue
         self._encoder: Encoder = encoder_for(catalogue, encoder)
         self._index = SegmentIndex.open(catalogue, self._encoder.id)
-        calibration = Calibration(self._encoder.background, self._encoder.anchors)
-        self._reader = SoundReader(catalogue, self._encoder, calibration)
+        self._calibration = calibration or calibration_of(catalogue, self._encoder)
+        self._reader = SoundReader(catalogue, self._encoder, self._calibration)
         self._filter = RecordingFilter(catalogue)
         self._folder: Folder | None = None
         self._folder_lock = threading.Lock()
@@ -69,8 +78,12 @@ class SearchEngine:
 
     @property
     def notes(self) -> list[str]:
-        """What is wrong with the index, and what lacks vectors, in words."""
-        return [*self._index.notes, *notes_on_vectors(self.catalogue, self._encoder.id)]
+        """What is wrong with the index, what lacks vectors, what scores are worth, in words."""
+        return [
+            *self._index.notes,
+            *notes_on_vectors(self.catalogue, self._encoder.id),
+            *self._calibration.notes,
+        ]
 
     def search(
         self,
@@ -130,7 +143,11 @@ class SearchEngine:
             tuple(hit for hit in found if hit.score < POSSIBLE)[: max(0, k - len(good))],
             self._count(allowed),
             self._facets(prepared, allowed, ranking, found, facets),
-            (*self.notes, *advice(prepared.query, self._filter, n_hits=len(good))),
+            (
+                *self.notes,
+                *_unread(prepared),
+                *advice(prepared.query, self._filter, n_hits=len(good)),
+            ),
             is_complete=len(good) <= k and (not is_cut or len(good) < len(found)),
         )
 
@@ -301,6 +318,15 @@ class SearchEngine:
             matching = np.unique(np.concatenate(parts))
         counts = self._filter.facets(matching, fields)
         return tuple(Facet(field, tuple(counts[field])) for field in fields)
+
+
+def _unread(prepared: PreparedQuery) -> list[str]:
+    """Say what of the phrases is too long to be read."""
+    return [
+        f"the encoder does not read so long a phrase to its end; left out is: {sound.unread}"
+        for sound in (*prepared.sounds, *prepared.without)
+        if sound.unread
+    ]
 
 
 def _asked(query: Query | str) -> Query:

@@ -1,7 +1,8 @@
-"""Pictures of recordings: spectrograms as PNG, made on demand."""
+"""Pictures of recordings as PNG, made on demand: spectrograms and waveforms."""
 
 import math
 from collections.abc import Iterator
+from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -16,12 +17,14 @@ from indexer.spectrum import mel_filters
 from indexer.stretches import read_pieces
 from search.disk_cache import DiskCache, cache_folder, plain_name
 from search.png import palette_png
+from search.waveform import drawn, levels
 
 _BOUND = 300_000_000
 _VERSION = 1
 """Part of every name; a change of what is made must change it."""
 
 _COLUMNS, _BANDS = 800, 96
+_COARSE_COLUMNS = 160
 _FRAME_S = 0.043
 _PIECE_S = 0.06  # holds a frame at any rate
 _MOST_FRAMES = 4
@@ -40,6 +43,13 @@ _MAGMA = """000004 0a0822 1d1147 36106b 51127c 6a1c81 832681 9c2e7f b73779
 cf4070 e55064 f4695c fb8761 fea571 fec287 fde0a1 fcfdbf"""
 
 
+class View(StrEnum):
+    """What a picture shows."""
+
+    SPECTROGRAM = "spectrogram"
+    WAVEFORM = "waveform"
+
+
 class Pictures:
     """Makes pictures of recordings, and keeps them.
 
@@ -52,16 +62,18 @@ class Pictures:
     def __init__(self, folder: Path | None = None, *, max_bytes: int = _BOUND) -> None:
         self._cache = DiskCache(folder or cache_folder("pictures"), max_bytes=max_bytes)
 
-    def spectrogram(
+    def picture(
         self,
         path: Path,
         content_hash: str,
         duration_s: float,
         *,
+        view: View = View.SPECTROGRAM,
         from_s: float = 0.0,
         to_s: float | None = None,
+        coarse: bool = False,
     ) -> Path:
-        """Return the spectrogram of a recording, or of a part of it: time to the right.
+        """Return the picture of a recording, or of a part of it: time to the right.
 
         Parameters
         ----------
@@ -71,6 +83,9 @@ class Pictures:
             Length of the recording in seconds, as decoded.
         from_s, to_s : float, optional
             The part, in seconds.
+        coarse : bool
+            Look at a short piece of each column only: of minutes that takes a tenth of the time,
+            and the picture is something to look at until the whole one is there.
 
         Returns
         -------
@@ -85,14 +100,30 @@ class Pictures:
         first_ms = round(1000 * max(0.0, from_s))
         last_ms = round(1000 * min(duration_s, duration_s if to_s is None else to_s))
         last_ms = max(last_ms, first_ms + 1)
-        name = f"{plain_name(content_hash)}-{_VERSION}-{first_ms}-{last_ms}.png"
-        return self._cache.get(name, lambda: _png(log_mel(path, first_ms / 1000, last_ms / 1000)))
+        kind = f"{view.value[0]}{'c' if coarse else ''}{_VERSION}"
+        name = f"{plain_name(content_hash)}-{kind}-{first_ms}-{last_ms}.png"
+        make = _spectrogram if view is View.SPECTROGRAM else _waveform
+        part_s = (first_ms / 1000, last_ms / 1000)
+        return self._cache.get(name, lambda: make(path, *part_s, coarse=coarse))
 
 
-def log_mel(path: Path, from_s: float, to_s: float) -> NDArray[np.float32]:
+def _spectrogram(path: Path, from_s: float, to_s: float, *, coarse: bool) -> bytes:
+    return _png(log_mel(path, from_s, to_s, coarse=coarse))
+
+
+def _waveform(path: Path, from_s: float, to_s: float, *, coarse: bool) -> bytes:
+    n_columns = _COARSE_COLUMNS if coarse else _COLUMNS
+    is_partial = coarse or to_s - from_s > _LONG_S
+    piece_s = _PIECE_S if is_partial else math.inf
+    shades = drawn(levels(path, from_s, to_s, n_columns=n_columns, piece_s=piece_s))
+    return palette_png(np.round(255 * shades).astype(np.uint8), _wave_palette())
+
+
+def log_mel(path: Path, from_s: float, to_s: float, *, coarse: bool = False) -> NDArray[np.float32]:
     """Return what a spectrogram of a part of a file shows, in decibels.
 
-    A long part is read in short pieces, so that hours take a second or two and little memory.
+    A long part is read in short pieces, so that hours take a second or two and little memory; so
+    is a shorter one for a coarse picture, which has fewer columns.
 
     Returns
     -------
@@ -101,8 +132,10 @@ def log_mel(path: Path, from_s: float, to_s: float) -> NDArray[np.float32]:
     """
     length_s = to_s - from_s
     step_s = length_s / _COLUMNS
-    if length_s > _LONG_S:
-        frames = _distant_frames(path, from_s, step_s)
+    if coarse:
+        frames = _distant_frames(path, from_s, length_s / _COARSE_COLUMNS, _COARSE_COLUMNS)
+    elif length_s > _LONG_S:
+        frames = _distant_frames(path, from_s, step_s, _COLUMNS)
     else:
         frames = _dense_frames(path, from_s, to_s, min(_MOST_FRAMES, math.ceil(step_s / _FRAME_S)))
     return np.concatenate([_mel_decibels(some, rate).max(axis=1) for some, rate in frames]).T[::-1]
@@ -136,11 +169,12 @@ def _dense_frames(
 
 
 def _distant_frames(
-    path: Path, from_s: float, step_s: float
+    path: Path, from_s: float, step_s: float, n_columns: int
 ) -> Iterator[tuple[NDArray[np.float32], int]]:
     """Read one short piece a column; yield the same as `_dense_frames`."""
-    starts = (from_s + (np.arange(_COLUMNS) + 0.5) * step_s - _PIECE_S / 2).tolist()
-    for stretch in read_pieces(path, [(start, start + _PIECE_S) for start in starts]):
+    starts = from_s + (np.arange(n_columns) + 0.5) * step_s - min(_PIECE_S, step_s) / 2
+    pieces = [(start, start + min(_PIECE_S, step_s)) for start in starts.tolist()]
+    for stretch in read_pieces(path, pieces):
         rate = stretch.info.sample_rate
         frame = np.zeros(_frame_length(rate), dtype=np.float32)
         piece = mix_to_mono(stretch.samples)[: len(frame)]
@@ -180,6 +214,14 @@ def _palette() -> NDArray[np.uint8]:
         np.interp(places, range(len(anchors)), channel) for channel in zip(*anchors, strict=True)
     ]
     return np.round(np.stack(channels, axis=1)).astype(np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _wave_palette() -> NDArray[np.uint8]:
+    """Return 256 colours (256, 3) from the ground to the wave, of the same family."""
+    ground, wave = np.array([(0x15, 0x0E, 0x38)]), np.array([(0xFE, 0xA5, 0x71)])
+    colours = ground + np.linspace(0, 1, 256)[:, None] * (wave - ground)
+    return np.asarray(np.round(colours), dtype=np.uint8)
 
 
 def _png(decibels: NDArray[np.float32]) -> bytes:

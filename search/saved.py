@@ -1,5 +1,6 @@
 """Queries and hits that are kept: saved searches, what is new to them, lists of passages."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -142,7 +143,13 @@ def hits_of_list(catalogue: Catalogue, name: str) -> tuple[list[Hit], list[ListE
     UnknownName
         If there is no list of this name.
     """
-    found = entries(catalogue, name)
+    return hits_of_entries(catalogue, entries(catalogue, name))
+
+
+def hits_of_entries(
+    catalogue: Catalogue, found: Sequence[ListEntry]
+) -> tuple[list[Hit], list[ListEntry]]:
+    """Return entries of a list as hits, in their order; and those whose recording is not there."""
     ids = [entry.recording_id for entry in found if entry.recording_id is not None]
     recordings = catalogue.recordings(ids)
     hits, lost = [], []

@@ -54,6 +54,8 @@ class PreparedSound:
         Words that a recording's name may hold; empty unless the sound is nothing but words.
     parts : tuple of Part
         Where the examples themselves are in the archive: they are no answers.
+    unread : str
+        What the encoder has not read of its words, because they are too long.
     """
 
     direction: Vector
@@ -61,6 +63,7 @@ class PreparedSound:
     law: Law
     keywords: str
     parts: tuple[Part, ...]
+    unread: str = ""
 
     def probability(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return how sure it is that segments hold the sound, from their cosines with it."""
@@ -113,9 +116,10 @@ class SoundReader:
         return PreparedSound(
             direction,
             scale,
-            self._encoder.laws.words if is_plain else self._encoder.laws.example,
+            self._calibration.laws.words if is_plain else self._calibration.laws.example,
             " ".join(term.text for term in words) if is_plain else "",
             tuple(parts),
+            " / ".join(filter(None, (self._encoder.unread(term.text) for term in words))),
         )
 
     def _term(self, term: Term, parts: list[Part]) -> Vector:
@@ -140,7 +144,7 @@ class SoundReader:
         """Return a scale by which a taught sound is as likely as not at its own threshold."""
         threshold = sound_class(self._catalogue, term.name, self._encoder.id).threshold
         z = (threshold - scale.mean) / scale.deviation
-        return replace(scale, level=z - self._encoder.laws.example.offset)
+        return replace(scale, level=z - self._calibration.laws.example.offset)
 
     def _words(self, text: str) -> Vector:
         try:

@@ -20,18 +20,19 @@ from db.heard import store_heard, untagged
 from db.sound_classes import sound_class, sound_classes
 from db.stored_vectors import VectorBlock, vector_blocks
 from indexer.encoders import Encoder, load_encoder
-from search.calibration import POSSIBLE, Calibration
+from search.archive_calibration import calibration_of
+from search.calibration import POSSIBLE, Calibration, Law
 from search.errors import QueryError, VocabularyError
 from search.query import Sound, Taught
 from search.sounds import SoundReader
 from search.vocabulary import TAUGHT, Vocabulary
 
-LEAST_ABOVE: Final = 0.25
-"""A label is heard from so many standard deviations on above what sounds reach that are something
-else. On folds 1-4 of ESC-10 nine tags of ten are right then, and four recordings of five get the
-right one; a search is stricter, for it asks for one sound among many recordings."""
-MARGIN: Final = 1.0
-"""So far below the best label of its segment a label may be."""
+LEAST_ODDS: Final = -1.625
+"""A label is heard from so great a logarithm of its odds on. On folds 1-4 of ESC-10 nine tags of
+ten are right then, and four recordings of five get the right one; a search is stricter, for it asks
+for one sound among many recordings."""
+MARGIN: Final = 2.5
+"""So far below that of the best label of its segment a label may be."""
 MOST_LABELS: Final = 8
 """A recording gets at most so many, the surest."""
 
@@ -84,24 +85,24 @@ class Listener(Protocol):
 class WordListener:
     """Listens for the phrases of a vocabulary."""
 
-    def __init__(self, vocabulary: Vocabulary, encoder: Encoder) -> None:
+    def __init__(self, vocabulary: Vocabulary, encoder: Encoder, calibration: Calibration) -> None:
         self.labels = vocabulary.labels
         try:
             self._directions = encoder.embed_text(list(vocabulary.phrases))
         except ValueError as error:
             raise VocabularyError(f"the list {vocabulary.name!r}: {error}") from error
-        calibration = Calibration(encoder.background, encoder.anchors)
         scales = [calibration.scale(one, by_words=True) for one in self._directions]
         places = np.array([(scale.mean, scale.deviation) for scale in scales])
         self._levels = np.array([scale.level for scale in scales], dtype=np.float32)
-        self._law = encoder.laws.words
+        self._law = calibration.laws.words
+        self.least_above, self.margin = _thresholds(self._law)
         self._means, self._deviations = places.astype(np.float32).T
 
     def listen(self, vectors: NDArray[np.float32]) -> Scores:
         """Return how sure each label is in each segment; 0 where it is not heard."""
         above = (vectors @ self._directions.T - self._means) / self._deviations - self._levels
         best = above.max(axis=1, keepdims=True)
-        heard = (above >= LEAST_ABOVE) & (above >= best - MARGIN)
+        heard = (above >= self.least_above) & (above >= best - self.margin)
         return np.where(heard, self._law.probability(above), np.float32(0.0))
 
 
@@ -145,9 +146,11 @@ def tag_recordings(
         If the encoder cannot read a phrase.
     """
     model = load_encoder(encoder)
-    law = [model.laws.words.offset, model.laws.words.slope]
-    digest = _digest(vocabulary.digest(), LEAST_ABOVE, MARGIN, MOST_LABELS, *law)
-    listener = WordListener(vocabulary, model)
+    calibration = calibration_of(catalogue, model)
+    listener = WordListener(vocabulary, model, calibration)
+    law = calibration.laws.words
+    parts = [listener.least_above, listener.margin, MOST_LABELS, law.offset, law.slope]
+    digest = _digest(vocabulary.digest(), *parts, *_identity(calibration))
     return _tag(catalogue, vocabulary.name, digest, listener, model, on_progress)
 
 
@@ -173,9 +176,20 @@ def tag_with_taught_sounds(
         )
     sounds = [sound_class(catalogue, name, model.id) for name in names]
     parts = [(s.name, s.threshold, s.direction.astype("<f4").tobytes().hex()) for s in sounds]
-    digest = _digest(*parts, MOST_LABELS, model.laws.example.offset, model.laws.example.slope)
-    reader = SoundReader(catalogue, model, Calibration(model.background, model.anchors))
+    calibration = calibration_of(catalogue, model)
+    law = calibration.laws.example
+    digest = _digest(*parts, MOST_LABELS, law.offset, law.slope, *_identity(calibration))
+    reader = SoundReader(catalogue, model, calibration)
     return _tag(catalogue, TAUGHT, digest, TaughtListener(names, reader), model, on_progress)
+
+
+def _thresholds(law: Law) -> tuple[float, float]:
+    """Return from where above its level a label is heard, and how far below the best it may be."""
+    return round(law.offset + LEAST_ODDS / law.slope, 6), round(MARGIN / law.slope, 6)
+
+
+def _identity(calibration: Calibration) -> tuple[str, ...]:
+    return (calibration.identity,) if calibration.identity else ()
 
 
 def _digest(*parts: object) -> str:

@@ -33,7 +33,8 @@ from db.sound_classes import (
 )
 from db.stored_vectors import vector_blocks
 from indexer.encoders import Encoder, load_encoder
-from search.calibration import Calibration, Law, Scale
+from search.archive_calibration import calibration_of
+from search.calibration import Law, Scale
 from search.errors import QueryError
 from search.feedback import DISLIKED_WEIGHT
 from search.logistic import fit_logistic
@@ -209,28 +210,37 @@ def _learn(
 ) -> SoundClass:
     liked = [vectors for example, vectors in heard if example.liked]
     disliked = [vectors for example, vectors in heard if not example.liked]
-    background = _background(catalogue, model, {example.content_hash for example in examples})
+    calibration = calibration_of(catalogue, model)
+    marked = {example.content_hash for example in examples}
+    background = np.concatenate(
+        [calibration.background, *_own_background(catalogue, model, marked)]
+    )
+    if not len(background):
+        raise QueryError(
+            f"the catalogue holds nothing else that {model.id} has embedded: to teach it a sound, "
+            "index some recordings that are not the sound, too"
+        )
     learner = Learner(disliked, background)
     direction = learner.direction(liked)
-    scale = Calibration(model.background, model.anchors).scale(direction, by_words=False)
+    scale = calibration.scale(direction, by_words=False)
     left_out = learner.left_out_scores(liked) if len(liked) > 1 else []
-    threshold = learnt_threshold(scale, model.laws.example, left_out)
+    threshold = learnt_threshold(scale, calibration.laws.example, left_out)
     sound = SoundClass(name, model.id, direction, threshold, KIND, examples)
     store_sound_class(catalogue, sound)
     return sound
 
 
-def _background(catalogue: Catalogue, model: Encoder, without: set[str]) -> Vectors:
-    """Return sounds in general: those of the encoder, and a sample of the archive's own."""
+def _own_background(catalogue: Catalogue, model: Encoder, without: set[str]) -> list[Vectors]:
+    """Return a sample of the archive's own sounds: sounds in general, hardly any of which is it."""
     marked = {catalogue.with_hash(identity) for identity in without}
     ids = sorted(catalogue.recordings_with_vectors(model.id) - marked)
     chosen = [ids[at] for at in _evenly(len(ids), _BACKGROUND_RECORDINGS)]
-    parts = [model.background]
+    parts = []
     each = max(1, _BACKGROUND_SEGMENTS // max(1, len(chosen)))
     for block in vector_blocks(catalogue, model.id, chosen):
         for first, count in zip(block.firsts, block.counts, strict=True):
             parts.append(block.vectors[first + np.array(_evenly(int(count), each))])
-    return np.concatenate(parts)
+    return parts
 
 
 def _evenly(n: int, most: int) -> list[int]:

@@ -11,6 +11,7 @@ import click
 
 from db.errors import EchoicError
 from ui.commands.archive import forget, relocate, show, status
+from ui.commands.convert import convert
 from ui.commands.demo import demo
 from ui.commands.duplicates import duplicates
 from ui.commands.evaluate import evaluate
@@ -20,6 +21,8 @@ from ui.commands.health import check, repair
 from ui.commands.identify import identify
 from ui.commands.index import INTERRUPTED, index, watch
 from ui.commands.lists import lists
+from ui.commands.map import map_command
+from ui.commands.models import models
 from ui.commands.saved import saved
 from ui.commands.search import search, similar
 from ui.commands.serve import serve
@@ -69,12 +72,14 @@ for command in (
     similar,
     saved,
     lists,
+    map_command,
     tag,
     teach,
     identify,
     ui,
     serve,
     duplicates,
+    models,
     status,
     show,
     failures,
@@ -88,6 +93,7 @@ for command in (
     evaluate,
 ):
     cli.add_command(command)
+models.add_command(convert)
 
 
 def main() -> None:

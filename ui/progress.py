@@ -1,4 +1,4 @@
-"""What an indexing run shows while it goes on: a bar, plain lines, or JSON lines."""
+"""What is shown while a run or a download goes on: a bar, plain lines, or JSON lines."""
 
 import json
 import sys
@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from ui.commands.common import count_text, duration_text, printable
+from ui.commands.common import count_text, duration_text, printable, size_text
 
 if TYPE_CHECKING:
     from db.records import Failure
     from indexer.pipeline import Event, Summary
 
 _PLAIN_LINE_EVERY_S = 10.0
+_TELL_EVERY_S = 5.0
+_REWRITE_EVERY_S = 0.2
 _FAILURES_SHOWN = 5
+_SHARE_TO_JUDGE_BY = 0.005  # of the bytes: the first file may be a small one that fails at once
 
 
 class Display(Protocol):
@@ -142,7 +145,7 @@ class _Tally:
         elapsed_s = max(time.monotonic() - self.began, 1e-3)
         failed = f", {count_text(self.n_failed, 'failure')}" if self.n_failed else ""
         left = ""
-        if 0 < self.bytes_done < self.bytes_total:
+        if self.bytes_total * _SHARE_TO_JUDGE_BY < self.bytes_done < self.bytes_total:
             # By bytes: how long a file plays is known only once it has been decoded.
             left_s = elapsed_s * (self.bytes_total / self.bytes_done - 1)
             left = f", {duration_text(left_s)} left"
@@ -260,3 +263,31 @@ def _failure_lines(summary: "Summary") -> list[str]:
 
 def _failure_line(failure: "Failure") -> str:
     return printable(f"{failure.path}: {failure.reason} ({failure.stage})")
+
+
+class Teller:
+    """Says now and then how far a download is; on a terminal in one line that is written anew."""
+
+    def __init__(self) -> None:
+        self._told_at = 0.0
+        self._on_terminal = sys.stderr.isatty()
+        self._every_s = _REWRITE_EVERY_S if self._on_terminal else _TELL_EVERY_S
+
+    def __enter__(self) -> "Teller":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._on_terminal:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        """Take note of what is being done, the bytes done and, if known, the bytes in all."""
+        now = time.monotonic()
+        if now - self._told_at < self._every_s and done != total:
+            return
+        self._told_at = now
+        share = f" {100 * done // total} %" if total else f" {size_text(done)}" if done else ""
+        if self._on_terminal:
+            click.echo(f"\r\x1b[K{what}:{share}", nl=False, err=True)
+        else:
+            click.echo(f"{what}:{share}", err=True)

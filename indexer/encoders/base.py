@@ -65,6 +65,26 @@ class Laws:
     example: Law
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ShippedCalibration:
+    """What the scores of an encoder are worth, measured by those who made it.
+
+    Attributes
+    ----------
+    background : ndarray, shape (n, dim), float32
+        Vectors of very many kinds of sound, unit length: what a query's score with any one sound
+        is worth is told by its scores with these.
+    anchors : Anchors
+        What scores with some hundred phrases are worth, told by sounds that are something else.
+    laws : Laws
+        How sure a search may be, by how far above these a score is.
+    """
+
+    background: NDArray[np.float32]
+    anchors: Anchors
+    laws: Laws
+
+
 @runtime_checkable
 class Encoder(Protocol):
     """Maps windows of sound and English phrases to one space of unit vectors.
@@ -81,13 +101,9 @@ class Encoder(Protocol):
         ``0 < hop_s <= window_s``.
     dim : int
         Length of a vector.
-    background : ndarray, shape (n, dim), float32
-        Vectors of very many kinds of sound, unit length: what a query's score with any one sound
-        is worth is told by its scores with these.
-    anchors : Anchors
-        What scores with some hundred phrases are worth, told by sounds that are something else.
-    laws : Laws
-        How sure a search may be, by how far above these a score is.
+    calibration : ShippedCalibration or None
+        None if nothing comes with the encoder that tells what its scores are worth: then an
+        archive's own sounds tell.
     """
 
     @property
@@ -101,11 +117,7 @@ class Encoder(Protocol):
     @property
     def dim(self) -> int: ...
     @property
-    def background(self) -> NDArray[np.float32]: ...
-    @property
-    def anchors(self) -> Anchors: ...
-    @property
-    def laws(self) -> Laws: ...
+    def calibration(self) -> ShippedCalibration | None: ...
 
     def pad(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Lengthen a short recording to one window, the way the model was trained.
@@ -156,5 +168,15 @@ class Encoder(Protocol):
         ------
         ValueError
             If a phrase is blank.
+        """
+        ...
+
+    def unread(self, text: str) -> str:
+        """Return the end of a phrase that `embed_text` does not read, for it is too long.
+
+        Returns
+        -------
+        str
+            Empty if all of the phrase is read.
         """
         ...

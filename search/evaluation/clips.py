@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.encoders import Encoder
+from indexer.encoders import Encoder, ShippedCalibration
 from indexer.errors import AudioError
-from search.calibration import Calibration
+from search.calibration import BackgroundCalibration, standardise
 from search.errors import QueryError
 
 Vectors: TypeAlias = NDArray[np.floating[Any]]
@@ -120,7 +120,7 @@ def best_window(queries: Vectors, clips: Sequence[Vectors]) -> Vectors:
     return scores
 
 
-def standardised(queries: Vectors, scores: Vectors, encoder: Encoder) -> Vectors:
+def standardised(queries: Vectors, scores: Vectors, calibration: ShippedCalibration) -> Vectors:
     """Say scores as deviations above those of ordinary sounds.
 
     Without the levels of the anchors, which tell how sure a hit is and not which name suits best.
@@ -138,9 +138,9 @@ def standardised(queries: Vectors, scores: Vectors, encoder: Encoder) -> Vectors
     -------
     ndarray, shape (n_queries, n_clips), float32
     """
-    calibration = Calibration(encoder.background, encoder.anchors)
+    background = BackgroundCalibration(calibration)
     rows = [
-        calibration.standardise(query, row, by_words=False)
+        standardise(background, query, row, by_words=False)
         for query, row in zip(queries, scores, strict=True)
     ]
     return np.stack(rows) if rows else scores

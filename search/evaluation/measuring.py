@@ -136,7 +136,8 @@ class Scores:
     by_label : mapping of str to ndarray, shape (n_labels, n)
         One a wording.
     standardised : mapping of str to ndarray, shape (n_labels, n)
-        The same after `search.evaluation.clips.standardised`; empty if the model has no background.
+        The same after `search.evaluation.clips.standardised`; empty if no background comes with
+        the model.
     by_example : ndarray, shape (n_measured, n)
     by_caption : ndarray, shape (n_captions, n)
     """
@@ -191,7 +192,11 @@ def evaluate(
     by_label = {name: best_window(vectors, clips) for name, vectors in phrases.items()}
     scores = Scores(
         by_label,
-        {name: standardised(phrases[name], by_label[name], encoder) for name in phrases},
+        {
+            name: standardised(phrases[name], by_label[name], encoder.calibration)
+            for name in phrases
+            if encoder.calibration is not None
+        },
         best_window(example_queries([clips[at] for at in questions.measured]), clips)
         if len(questions.measured)
         else np.empty((0, total), dtype=np.float32),

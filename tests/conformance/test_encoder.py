@@ -6,14 +6,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer.encoders import ENCODERS, Encoder
+from indexer.encoders import DEFAULT_ENCODER, Encoder, load_encoder
+from tests.indexer.encoders.clap_package import TINY, install_tiny
 
 Windows = NDArray[np.float32]
 
 
-@pytest.fixture(scope="module", params=sorted(ENCODERS))
-def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
-    yield ENCODERS[request.param]()
+@pytest.fixture(scope="module", params=[DEFAULT_ENCODER, TINY])
+def encoder(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Encoder]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ECHOIC_MODELS", str(tmp_path_factory.mktemp("models")))
+        if request.param == TINY:
+            install_tiny()
+        yield load_encoder(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +42,7 @@ def windows(encoder: Encoder) -> Windows:
 
 def test_it_keeps_the_protocol_under_its_registered_id(encoder: Encoder) -> None:
     assert isinstance(encoder, Encoder)
-    assert ENCODERS[encoder.id]().id == encoder.id
+    assert load_encoder(encoder.id).id == encoder.id
     assert 0 < encoder.hop_s <= encoder.window_s
 
 
@@ -63,7 +70,7 @@ def test_no_window_gives_no_vector(encoder: Encoder, windows: Windows) -> None:
 
 
 def test_the_same_window_gives_the_same_bits_again(encoder: Encoder, windows: Windows) -> None:
-    again = ENCODERS[encoder.id]()
+    again = load_encoder(encoder.id)
     first = encoder.embed_audio(windows)
     np.testing.assert_array_equal(first, encoder.embed_audio(windows))
     np.testing.assert_array_equal(first, again.embed_audio(windows))
@@ -120,3 +127,17 @@ def test_blank_phrases_are_refused(encoder: Encoder) -> None:
     for blank in ("", "  \n", "\t"):
         with pytest.raises(ValueError, match="describe a sound"):
             encoder.embed_text(["dog", blank])
+
+
+def test_only_of_a_very_long_phrase_the_end_is_left_unread(encoder: Encoder) -> None:
+    assert encoder.unread("a dog barks, then rain") == ""
+    short, long = "dog " * 10, "dog " * 10 + "rain " * 100
+    assert encoder.unread(short) == ""
+    rest = encoder.unread(long)
+    assert rest.endswith("rain")
+    assert 0 < len(rest) < len(long)
+    read, other = long[: -len(rest) - 1], long.replace("rain ", "cats ")
+    assert encoder.unread(read) == ""
+    vectors = encoder.embed_text([long, long + "wind", other])
+    np.testing.assert_array_equal(vectors[0], vectors[1])
+    assert not np.array_equal(vectors[0], vectors[2])

@@ -13,9 +13,11 @@ from db.conditions import Condition, Range, Text
 from db.errors import ConditionError
 from db.fields import FACETS, FIELDS, HAS, Kind
 from db.filters import RecordingFilter
+from db.lists import NewEntry, add_entries
 from db.records import Description
+from db.saved_searches import save_search
 from db.schema import DescriptorsRow, HeardTagRow, RecordingRow, TaggingRow, VocabularyRow
-from db.storing import store_analysis
+from db.storing import store_results
 from db.writer import CatalogueWriter
 from tests.db.conftest import analysis, fingerprinted
 
@@ -265,10 +267,22 @@ def test_what_another_process_commits_is_found_by_the_next_question(
     assert archive.columns() is columns
     new = analysis(tapes, "wet.wav", description=Description(tags=("wet",)))
     with Catalogue.open(archive.location) as other, other.transaction() as session:
-        store_analysis(session, new)
+        store_results(session, [new])
     assert filter_.matching([wet]).tolist() == [4]
     assert filter_.facets(None, ["tag"])["tag"][-1] == ("wet", 1)
     assert filter_.matching([Condition("text", (Text("wet"),))]).tolist() == [1, 4]
+
+
+def test_what_users_keep_is_no_reason_to_read_all_recordings_again(
+    archive: Catalogue, writer: CatalogueWriter
+) -> None:
+    columns = archive.columns()
+    with Catalogue.open(archive.location) as other:
+        add_entries(other, "opening", [NewEntry(1)])
+        save_search(other, "rain", "rain")
+    assert archive.columns() is columns
+    writer.forget_files([1])
+    assert RecordingFilter(archive).matching([]).tolist() == [2, 3]
 
 
 def test_threads_may_ask_at_once(archive: Catalogue) -> None:

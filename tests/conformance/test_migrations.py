@@ -156,7 +156,9 @@ def test_a_catalogue_of_the_first_revision_is_upgraded_by_a_writer_and_keeps_eve
     with Catalogue.open(location, create=True) as catalogue, CatalogueWriter(catalogue) as writer:
         new = {name: [] for name in Base.metadata.tables if name not in before}
         assert rows(engine) == {**before, **new}
-        assert catalogue.folder == (index_folder("u-1") if "://" in location else Path(location))
+        assert catalogue.cache.folder == (
+            index_folder("u-1") if "://" in location else Path(location)
+        )
         assert [hit.recording_id for hit in search_keywords(catalogue, "rooster", 5)] == [1]
         phrase = Condition("title", (Text("ROOSTER"),))
         assert RecordingFilter(catalogue).matching([phrase]).tolist() == [1]
@@ -165,6 +167,60 @@ def test_a_catalogue_of_the_first_revision_is_upgraded_by_a_writer_and_keeps_eve
         faults = consistency.check(catalogue, schemes={})
         assert {fault.where for fault in faults} == {"files"}  # there is no /tapes
     Catalogue.open(location).close()
+
+
+def fill_index_files(connection: Connection) -> None:
+    """Put an index file and a postings file in force, as the Echoic of 0004 would have."""
+    common = {"checksum": "c", "written_at": now()}
+    values: dict[str, dict[str, Any]] = {
+        "index_files": {
+            "encoder_id": 1,
+            "name": "test-1.000001.index",
+            "generation": 1,
+            "n_vectors": 3,
+            "next_segment": 3,
+            "n_removals": 0,
+        },
+        "fingerprint_schemes": {
+            "name": "test-marks/1",
+            "frame_s": 0.016,
+            "next_frame": 9,
+            "n_removals": 0,
+        },
+        "postings_files": {
+            "name": "test-marks-1.000001.postings",
+            "scheme_id": 1,
+            "first_frame": 0,
+            "end_frame": 9,
+            "n_postings": 9,
+        },
+    }
+    tables = reflected(connection).tables
+    for name, row in values.items():
+        extra = {} if name == "fingerprint_schemes" else common
+        connection.execute(insert(tables[name]), {**row, **extra})
+
+
+def test_index_files_stay_in_force_where_it_is_known_whose_they_are(
+    engine: Engine, location: str
+) -> None:
+    with engine.begin() as connection:
+        fill_first_revision(connection)
+        command.upgrade(alembic(connection), "0004")
+        fill_index_files(connection)
+    before = rows(engine)
+    with Catalogue.open(location, create=True) as catalogue:
+        names = (catalogue.index_file_names(), catalogue.postings_file_names())
+        on_server = "://" in location
+        assert names == (
+            frozenset() if on_server else {"test-1.000001.index"},
+            frozenset() if on_server else {"test-marks-1.000001.postings"},
+        )
+    with engine.begin() as connection:
+        command.downgrade(alembic(connection), "0004")
+    after = rows(engine)
+    for name in ("index_files", "postings_files"):
+        assert after[name] == ([] if on_server else before[name])
 
 
 def test_a_downgrade_brings_back_the_tables_of_before(engine: Engine) -> None:

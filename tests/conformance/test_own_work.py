@@ -20,15 +20,18 @@ from db.lists import (
     add_entries,
     entries,
     lists,
+    make_list,
     move_entry,
     remove_entries,
     remove_list,
+    rename_list,
 )
 from db.records import CollectionInfo
 from db.saved_searches import (
     mark_seen,
     newest_recording,
     remove_search,
+    rename_search,
     save_search,
     saved_search,
     saved_searches,
@@ -148,6 +151,23 @@ def test_names_of_saved_searches_are_unique_and_an_unknown_one_lists_them(
         remove_search(catalogue, "dogs")
 
 
+def test_a_search_keeps_what_it_knows_under_another_name(
+    catalogue: Catalogue, tapes: CollectionInfo
+) -> None:
+    before = save_search(catalogue, "dogs", "dog barking")
+    save_search(catalogue, "cats", "cat")
+    rename_search(catalogue, "dogs", "hounds")
+    after = saved_search(catalogue, "hounds")
+    assert replace(after, name="dogs") == before
+    rename_search(catalogue, "hounds", "hounds")
+    for name in ("cats", " "):
+        with pytest.raises(CatalogueError):
+            rename_search(catalogue, "hounds", name)
+    with pytest.raises(UnknownName, match="hounds"):
+        rename_search(catalogue, "dogs", "birds")
+    assert [search.name for search in saved_searches(catalogue)] == ["cats", "hounds"]
+
+
 # -- lists -----------------------------------------------------------------------------------
 
 
@@ -174,6 +194,25 @@ def test_a_list_keeps_its_order_and_no_passage_twice(
     assert [(info.name, info.n_entries) for info in lists(catalogue)] == [("opening", 1)]
     remove_list(catalogue, "opening")
     assert lists(catalogue) == []
+
+
+def test_a_list_is_made_empty_and_keeps_what_is_in_it_under_another_name(
+    catalogue: Catalogue, tapes: CollectionInfo
+) -> None:
+    make_list(catalogue, "ending")
+    add_entries(catalogue, "opening", [NewEntry(1)])
+    rename_list(catalogue, "opening", "first scene")
+    assert [entry.recording_id for entry in entries(catalogue, "first scene")] == [1]
+    rename_list(catalogue, "first scene", "first scene")
+    for name in ("ending", ""):
+        with pytest.raises(CatalogueError):
+            rename_list(catalogue, "first scene", name)
+        with pytest.raises(CatalogueError):
+            make_list(catalogue, name)
+    with pytest.raises(UnknownName, match="first scene"):
+        rename_list(catalogue, "opening", "other")
+    found = [(info.name, info.n_entries) for info in lists(catalogue)]
+    assert found == [("ending", 0), ("first scene", 1)]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""What any VectorIndex must do, against brute force in NumPy. A new one is a line in `KINDS`."""
+"""What any VectorIndex must do, against brute force in NumPy. A new one is a line in `KINDS`.
+
+Those that need a server are in ``tests/scaling``, which runs all of this on them.
+"""
 
 import tempfile
 import threading
@@ -16,6 +19,7 @@ from numpy.typing import NDArray
 
 from db.errors import VectorIndexError
 from db.faiss_index import FaissIndex
+from db.layered_index import LayeredIndex
 from db.vectors import SegmentBitmap, VectorIndex, pack_ids, pack_ranges
 
 DIM = 24
@@ -23,20 +27,43 @@ DIM = 24
 
 @dataclass(frozen=True)
 class Kind:
-    """An implementation, or one way to set it up."""
+    """An implementation, or one way to set it up.
+
+    `reopen` returns the index as another process would find it. Of one that `is_exact` all hits
+    must be those of brute force.
+    """
 
     name: str
     make: Callable[[int], VectorIndex]
-    load: Callable[..., VectorIndex]
+    reopen: Callable[[Any], VectorIndex]
+    is_exact: bool
 
 
-def _load_clustered(path: Path, *, checksum: str | None = None) -> VectorIndex:
-    return FaissIndex.load(path, checksum=checksum, exact_up_to=150)
+def _clustered(dim: int) -> FaissIndex:
+    return FaissIndex(dim, exact_up_to=150)
+
+
+def _reopen(index: FaissIndex, exact_up_to: int) -> FaissIndex:
+    with tempfile.TemporaryDirectory() as folder:
+        written = index.save(Path(folder) / "an.index")
+        return FaissIndex.load(written.path, checksum=written.checksum, exact_up_to=exact_up_to)
+
+
+def _layered(dim: int) -> LayeredIndex:
+    """Make one whose layer beneath holds other vectors, which have been removed from above."""
+    beneath = FaissIndex(dim)
+    if dim > 1:
+        beneath.add(np.arange(7000, 7100), random_vectors(100, seed=99, dim=dim))
+    index = LayeredIndex(beneath)
+    index.remove(range(7000, 7100))
+    return index
 
 
 KINDS = [
-    Kind("faiss-exact", FaissIndex, FaissIndex.load),
-    Kind("faiss-clustered", lambda dim: FaissIndex(dim, exact_up_to=150), _load_clustered),
+    Kind("faiss-exact", FaissIndex, lambda index: _reopen(index, 300_000), is_exact=True),
+    Kind("faiss-clustered", _clustered, lambda index: _reopen(index, 150), is_exact=False),
+    # Over it lies another layer then.
+    Kind("layered", _layered, LayeredIndex, is_exact=True),
 ]
 
 
@@ -158,7 +185,7 @@ def test_hits_are_those_of_brute_force(kind: Kind) -> None:
     for k in (1, 10, 200):
         found = built(kind, vectors).search(queries, k)
         wanted = brute_force(np.arange(4000), vectors, queries, k)[1]
-        assert recall(found[1], wanted) >= (1.0 if kind.name == "faiss-exact" else 0.99)
+        assert recall(found[1], wanted) >= (1.0 if kind.is_exact else 0.99)
         assert_scores_are_exact(found, dict(enumerate(vectors)), queries)
 
 
@@ -248,15 +275,14 @@ def test_a_filter_may_name_ids_that_are_not_there(kind: Kind) -> None:
 # -- removal ---------------------------------------------------------------------------------
 
 
-def test_what_was_removed_never_comes_back(kind: Kind, tmp_path: Path) -> None:
+def test_what_was_removed_never_comes_back(kind: Kind) -> None:
     vectors, _ = clustered_vectors(2000)
     index = built(kind, vectors)
     gone = np.arange(0, 2000, 3)
     assert index.remove(gone) == len(gone)
     assert index.remove(gone) == 0
     left = np.setdiff1d(np.arange(2000), gone)
-    loaded = kind.load(index.save(tmp_path / "an.index").path)
-    for each in (index, loaded):
+    for each in (index, kind.reopen(index)):
         assert each.ids().tolist() == left.tolist()
         found = each.search(vectors[gone[:50]], 10)[1]
         assert np.isin(found, left).all()
@@ -347,104 +373,33 @@ def test_an_index_has_at_least_one_dimension(kind: Kind) -> None:
         kind.make(0)
 
 
-# -- files -----------------------------------------------------------------------------------
+# -- opened again ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [0, 1, 100, 1000])
-def test_a_loaded_index_answers_as_the_saved_one_and_goes_on(
-    kind: Kind, count: int, tmp_path: Path
+def test_an_index_that_is_opened_again_answers_as_before_and_goes_on(
+    kind: Kind, count: int
 ) -> None:
     vectors = random_vectors(1010)
     index = kind.make(DIM)
     index.add(np.arange(count) * 3, vectors[:count])
     index.optimise()
-    written = index.save(tmp_path / "an.index")
-    assert written.count == count
-    assert written.size_bytes == written.path.stat().st_size
-    loaded = kind.load(written.path, checksum=written.checksum)
-    for each in (index, loaded):
-        each.remove(range(0, 30, 3))
-        each.add(np.arange(5000, 5010), vectors[1000:])
-    assert loaded.ids().tolist() == index.ids().tolist()
     queries = vectors[1000:]
-    for a, b in zip(index.search(queries, 50), loaded.search(queries, 50), strict=True):
+    before = index.search(queries, 50)
+    again = kind.reopen(index)
+    assert again.ids().tolist() == (np.arange(count) * 3).tolist()
+    for a, b in zip(before, again.search(queries, 50), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert loaded.search(queries, 1)[1][:, 0].tolist() == list(range(5000, 5010))
-
-
-def test_the_same_index_makes_the_same_file(kind: Kind, tmp_path: Path) -> None:
-    one = built(kind, random_vectors(500)).save(tmp_path / "one.index")
-    other = built(kind, random_vectors(500)).save(tmp_path / "other.index")
-    assert one.checksum == other.checksum
-    assert one.path.read_bytes() == other.path.read_bytes()
-
-
-def test_saving_replaces_the_file_and_leaves_nothing_beside_it(kind: Kind, tmp_path: Path) -> None:
-    built(kind, random_vectors(500)).save(tmp_path / "an.index")
-    built(kind, random_vectors(20)).save(tmp_path / "an.index")
-    assert [path.name for path in tmp_path.iterdir()] == ["an.index"]
-    assert len(kind.load(tmp_path / "an.index")) == 20
-
-
-def test_a_file_cut_short_anywhere_is_refused(kind: Kind, tmp_path: Path) -> None:
-    path = built(kind, random_vectors(200)).save(tmp_path / "an.index").path
-    whole = path.read_bytes()
-    for length in [0, 1, 7, 8, 31, 63, 64, 95, 96, 97, len(whole) // 2, len(whole) - 1]:
-        path.write_bytes(whole[:length])
-        with pytest.raises(VectorIndexError, match="damaged"):
-            kind.load(path)
-    path.write_bytes(whole + b"\0")
-    with pytest.raises(VectorIndexError, match="damaged"):
-        kind.load(path)
-
-
-def test_a_file_with_one_wrong_bit_anywhere_is_refused(kind: Kind, tmp_path: Path) -> None:
-    path = built(kind, random_vectors(200)).save(tmp_path / "an.index").path
-    whole = path.read_bytes()
-    rng = np.random.default_rng(2)
-    for at in [*range(40), len(whole) - 1, *rng.integers(0, len(whole), 100).tolist()]:
-        wrong = bytearray(whole)
-        wrong[at] ^= 1 << int(rng.integers(0, 8))
-        path.write_bytes(wrong)
-        with pytest.raises(VectorIndexError, match="damaged"):
-            kind.load(path)
-
-
-def test_garbage_a_folder_and_nothing_at_all_are_refused(kind: Kind, tmp_path: Path) -> None:
-    path = tmp_path / "an.index"
-    path.write_bytes(np.random.default_rng(0).bytes(10_000))
-    with pytest.raises(VectorIndexError, match=r"an\.index is damaged"):
-        kind.load(path)
-    with pytest.raises(VectorIndexError, match="cannot be read"):
-        kind.load(tmp_path)
-    with pytest.raises(VectorIndexError, match="missing"):
-        kind.load(tmp_path / "no.index")
-
-
-def test_a_whole_file_of_another_generation_is_refused(kind: Kind, tmp_path: Path) -> None:
-    old = built(kind, random_vectors(20)).save(tmp_path / "an.index")
-    new = built(kind, random_vectors(21)).save(tmp_path / "an.index")
-    assert len(kind.load(new.path, checksum=new.checksum)) == 21
-    with pytest.raises(VectorIndexError, match="not the one"):
-        kind.load(new.path, checksum=old.checksum)
-
-
-def test_a_file_that_cannot_be_written_is_an_error_and_leaves_what_was_there(
-    kind: Kind, tmp_path: Path
-) -> None:
-    index = built(kind, random_vectors(20))
-    with pytest.raises(VectorIndexError, match="cannot be written"):
-        index.save(tmp_path / "no-such-folder" / "an.index")
-    (tmp_path / "taken").mkdir()
-    with pytest.raises(VectorIndexError, match="cannot be written"):
-        index.save(tmp_path / "taken")
-    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+    again.remove(range(0, 30, 3))
+    again.add(np.arange(5000, 5010), queries)
+    assert len(again) == max(count - 10, 0) + 10
+    assert again.search(queries, 1)[1][:, 0].tolist() == list(range(5000, 5010))
 
 
 # -- many threads, many steps ----------------------------------------------------------------
 
 
-def test_searches_are_right_while_another_thread_writes(kind: Kind, tmp_path: Path) -> None:
+def test_searches_are_right_while_another_thread_writes(kind: Kind) -> None:
     vectors = random_vectors(3000)
     index = kind.make(DIM)
     index.add(range(100), vectors[:100])
@@ -473,7 +428,6 @@ def test_searches_are_right_while_another_thread_writes(kind: Kind, tmp_path: Pa
             index.add(range(start, start + 100), vectors[start : start + 100])
             index.remove(range(start, start + 20))
             index.optimise()
-        index.save(tmp_path / "an.index")
     finally:
         done.set()
         for reader in readers:
@@ -486,11 +440,13 @@ def test_searches_are_right_while_another_thread_writes(kind: Kind, tmp_path: Pa
 class AgainstADictionary(RuleBasedStateMachine):
     """Any sequence of steps leaves the index as a dictionary of vectors would be."""
 
+    kinds = KINDS
+
     @initialize(
-        kind=st.sampled_from(KINDS), seed=st.integers(0, 2**16), spread=st.sampled_from([0.2, 1])
+        which=st.integers(0, 11), seed=st.integers(0, 2**16), spread=st.sampled_from([0.2, 1])
     )
-    def start(self, kind: Kind, seed: int, spread: float) -> None:
-        self.kind = kind
+    def start(self, which: int, seed: int, spread: float) -> None:
+        self.kind = kind = self.kinds[which % len(self.kinds)]
         self.rng = np.random.default_rng(seed)
         self.spread = spread
         self.centre = self.rng.standard_normal(DIM)
@@ -524,10 +480,8 @@ class AgainstADictionary(RuleBasedStateMachine):
         self.index.optimise()
 
     @rule()
-    def save_and_load(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            written = self.index.save(Path(folder) / "an.index")
-            self.index = self.kind.load(written.path, checksum=written.checksum)
+    def reopen(self) -> None:
+        self.index = self.kind.reopen(self.index)
 
     @rule(k=st.integers(1, 30), share=st.sampled_from([None, 0.01, 0.1, 0.5]))
     def search(self, k: int, share: float | None) -> None:
@@ -541,7 +495,7 @@ class AgainstADictionary(RuleBasedStateMachine):
         assert_scores_are_exact(found, self.vectors, queries)
         assert (np.count_nonzero(found[1] >= 0, axis=1) == min(k, len(ids))).all()
         assert np.isin(found[1], [*ids, -1]).all()
-        if len(ids) and self.kind.name == "faiss-exact":
+        if len(ids) and self.kind.is_exact:
             kept = np.array([self.vectors[i] for i in ids.tolist()])
             wanted = brute_force(ids, kept, queries, k)[0]
             np.testing.assert_allclose(found[0][:, : wanted.shape[1]], wanted, atol=1e-5)

@@ -1,7 +1,9 @@
 """What `check` finds and `repair` mends."""
 
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from sqlalchemy import text
 from db import consistency
 from db.catalogue import Catalogue
 from db.content import content_hash
+from db.engine import compact, make_engine, sqlite_url
 from db.fingerprint_index import FingerprintIndex, save_fingerprint_index
 from db.records import Analysis, Description, FileState
 from db.segment_index import SegmentIndex
@@ -217,3 +220,20 @@ def test_a_folder_that_is_not_there_is_one_problem_not_thousands(
     archive.rename(archive.parent / "elsewhere")
     (found,) = problems(writer.catalogue)
     assert "is not there" in found
+
+
+def test_a_database_that_is_being_read_says_why_it_was_not_made_smaller(
+    writer: CatalogueWriter, archive: Path
+) -> None:
+    location = Path(writer.catalogue.location) / "catalogue.sqlite"
+    engine = make_engine(sqlite_url(location))
+    with closing(engine.raw_connection()) as connection:
+        connection.execute("PRAGMA busy_timeout=50")  # the pool hands this one out again
+    with closing(sqlite3.connect(location)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM files").fetchone()
+        with writer.catalogue.transaction() as session:
+            session.execute(text("UPDATE files SET title = 'another'"))
+        assert compact(engine) == "another process is reading the catalogue"
+    assert compact(engine) is None
+    engine.dispose()

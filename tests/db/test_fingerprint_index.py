@@ -17,7 +17,7 @@ from db.landmarks import Landmarks, unpack
 from db.postings_file import open_postings_file
 from db.postings_saving import stale_postings
 from db.schema import FingerprintRow, PostingsFileRow
-from db.segment_index import stale_files
+from db.vector_stores import stale_files
 from db.writer import CatalogueWriter
 from tests.db.conftest import SCHEME, SCHEMES, analysis, expand, fingerprinted, marks
 
@@ -406,7 +406,7 @@ def test_a_crash_between_writing_the_files_and_committing_leaves_the_old_ones_in
     store(writer, tapes, "f")
     index = open_index(writer.catalogue)
 
-    def power_loss() -> None:
+    def power_loss(**_: bool) -> None:
         raise SystemExit("power loss")
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):

@@ -138,7 +138,7 @@ def test_a_crash_between_writing_the_file_and_committing_leaves_the_old_one_in_f
     writer.store([analysis(tapes, "new.wav")])
     index = SegmentIndex.open(writer.catalogue, ENCODER.name)
 
-    def power_loss() -> None:
+    def power_loss(**_: bool) -> None:
         raise SystemExit("power loss")
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):

@@ -154,8 +154,8 @@ def test_standardised_scores_keep_the_order_under_one_query() -> None:
     encoder = load_encoder()
     queries = embed_phrases([("rain",), ("a dog", "barking")], encoder)
     np.testing.assert_allclose(np.linalg.norm(queries, axis=1), 1.0, rtol=1e-5)
-    scores = queries @ encoder.background.T
-    z = standardised(queries, scores, encoder)
+    scores = queries @ encoder.calibration.background.T
+    z = standardised(queries, scores, encoder.calibration)
     np.testing.assert_allclose(z.mean(axis=1), 0.0, atol=1e-3)
     np.testing.assert_allclose(z.std(axis=1), 1.0, atol=1e-3)
     np.testing.assert_array_equal(np.argsort(z, axis=1), np.argsort(scores, axis=1))

@@ -1,4 +1,4 @@
-"""Spectrograms show what is there, where it is, in colours that grow lighter evenly."""
+"""Pictures show what is there, where it is, in colours that grow lighter evenly."""
 
 import io
 import time
@@ -9,8 +9,9 @@ import pytest
 import soundfile
 from PIL import Image
 
-from search.pictures import Pictures, _palette, log_mel
+from search.pictures import Pictures, View, _palette, log_mel
 from search.png import palette_png
+from search.waveform import drawn, levels
 
 
 def write_tone(path: Path, *, hz: float, from_s: float, to_s: float, length_s: float) -> Path:
@@ -49,7 +50,7 @@ def test_silence_is_dark_and_so_is_faint_noise(tmp_path: Path) -> None:
     sr = 16_000
     noise = 1e-6 * np.random.default_rng(0).standard_normal(2 * sr)
     soundfile.write(tmp_path / "a.wav", noise, sr, subtype="FLOAT")
-    path = Pictures(tmp_path / "kept").spectrogram(tmp_path / "a.wav", "sha256:1", 2.0)
+    path = Pictures(tmp_path / "kept").picture(tmp_path / "a.wav", "sha256:1", 2.0)
     with Image.open(path) as picture:
         assert np.asarray(picture.convert("L")).mean() < 20
 
@@ -57,13 +58,47 @@ def test_silence_is_dark_and_so_is_faint_noise(tmp_path: Path) -> None:
 def test_a_picture_is_made_once_and_quickly(tmp_path: Path) -> None:
     path = write_tone(tmp_path / "a.wav", hz=500, from_s=1.0, to_s=2.0, length_s=10.0)
     pictures = Pictures(tmp_path / "kept")
-    pictures.spectrogram(path, "sha256:0", 10.0)  # loads libraries
+    pictures.picture(path, "sha256:0", 10.0)  # loads libraries
     began = time.process_time()
-    made = pictures.spectrogram(path, "sha256:1", 10.0)
+    made = pictures.picture(path, "sha256:1", 10.0)
     assert time.process_time() - began < 0.5  # about 0.04 s on a machine that has nothing else
     path.unlink()
-    assert pictures.spectrogram(path, "sha256:1", 10.0) == made
+    assert pictures.picture(path, "sha256:1", 10.0) == made
     assert made.stat().st_size < 100_000
+
+
+@pytest.mark.parametrize("view", View)
+def test_a_coarse_picture_of_minutes_is_quick_and_shows_the_same(
+    tmp_path: Path, view: View
+) -> None:
+    path = write_tone(tmp_path / "a.flac", hz=1_000, from_s=60.0, to_s=120.0, length_s=240.0)
+    pictures = Pictures(tmp_path / "kept")
+    whole = pictures.picture(path, "sha256:1", 240.0, view=view)
+    began = time.process_time()
+    coarse = pictures.picture(path, "sha256:1", 240.0, view=view, coarse=True)
+    assert time.process_time() - began < 0.4  # about 0.05 s on a machine that has nothing else
+    assert coarse != whole
+    shown = []
+    for one in (whole, coarse):
+        with Image.open(one) as picture:
+            grey = picture.convert("L").resize((80, 48), Image.Resampling.BOX)
+        # A wave is high where it is loud; a tone is a line, wherever it lies.
+        rows = slice(10, 14) if view is View.WAVEFORM else slice(None)
+        shown.append(np.asarray(grey)[rows].max(axis=0) > 80)
+    assert shown[0][22:38].all()
+    assert not shown[0][:18].any()
+    assert (shown[0] == shown[1]).mean() > 0.95
+
+
+def test_a_waveform_tells_peaks_and_means_over_time(tmp_path: Path) -> None:
+    path = write_tone(tmp_path / "a.wav", hz=500, from_s=10.0, to_s=20.0, length_s=40.0)
+    found = levels(path, 0.0, 40.0, n_columns=80, piece_s=60.0)
+    np.testing.assert_allclose(found[21:39, 0], 0.3, rtol=0.01)
+    np.testing.assert_allclose(found[21:39, 1], 0.3 / np.sqrt(2), rtol=0.01)
+    assert found[:19].max() == 0.0
+    picture = drawn(found)
+    assert (picture[:, 30] == 1.0).mean() == pytest.approx(1 / np.sqrt(2), abs=0.03)
+    assert (picture[:, 5] > 0).sum() <= 2  # where it is silent, a line
 
 
 @pytest.mark.parametrize("sr", [4_000, 8_000, 11_025, 44_100, 96_000, 384_000])

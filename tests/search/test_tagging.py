@@ -115,9 +115,9 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_as_if_it_had_not_been(
     monkeypatch.setattr("db.stored_vectors._BLOBS_AT_ONCE", 10)
     whole = tag_recordings(catalogue, audioset(), DEFAULT_ENCODER)
     expected = heard_in(catalogue, catalogue.recordings_with_vectors(DEFAULT_ENCODER))
-    tagging.LEAST_ABOVE, before = 100.0, tagging.LEAST_ABOVE
+    tagging.LEAST_ODDS, before = 1000.0, tagging.LEAST_ODDS
     tag_recordings(catalogue, audioset(), DEFAULT_ENCODER)  # another rule: all anew, none heard
-    tagging.LEAST_ABOVE = before
+    tagging.LEAST_ODDS = before
     assert heard_in(catalogue, expected) == {}
 
     def stop(done: int, of: int) -> None:

@@ -61,7 +61,7 @@ def test_help_loads_no_model_no_database_and_no_audio_library() -> None:
         "from ui.cli import cli\n"
         "cli(['--help'], standalone_mode=False)\n"
         "heavy = {'numpy', 'scipy', 'librosa', 'faiss', 'onnxruntime', 'sqlalchemy', 'av',\n"
-        "         'soundfile', 'soxr', 'alembic', 'rich'}\n"
+        "         'soundfile', 'soxr', 'alembic', 'rich', 'huggingface_hub', 'tokenizers'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
     )
     ran = subprocess.run(

@@ -54,6 +54,8 @@ def test_the_commands_of_the_documents_do_what_they_say(
         words = [word.replace("~", str(home)) for word in shlex.split(line)[1:]]
         if words[0] in ("watch", "serve", "ui") or (words[0] == "fetch" and len(words) > 1):
             continue  # they run until they are stopped; the last downloads hundreds of megabytes
+        if any(word.startswith("laion-clap") for word in words) or words[1:2] == ["convert"]:
+            continue  # downloads hundreds of megabytes, or needs what has been downloaded
         try:
             out, err = within(*words, HOME=str(home), ECHOIC_CATALOGUE="")
         except AssertionError as error:

@@ -88,7 +88,8 @@ def test_a_search_is_saved_run_asked_for_new_ones_and_removed(home: Path) -> Non
     assert "Nothing new." in echoic(home, "saved", "run", "tones", "--new")
     assert json.loads(echoic(home, "saved", "run", "tones", "--new", "--json"))["hits"] == []
     assert "already a saved search" in echoic(home, "saved", "add", "tones", "x", code=2)
-    assert "Removed tones" in echoic(home, "saved", "remove", "tones")
+    assert "Renamed tones to beeps" in echoic(home, "saved", "rename", "tones", "beeps")
+    assert "Removed beeps" in echoic(home, "saved", "remove", "beeps")
     assert "No saved searches yet" in echoic(home, "saved", "list")
 
 
@@ -101,6 +102,8 @@ def test_passages_are_put_into_lists_ordered_exported_and_removed(home: Path) ->
     assert (shown[0]["onset_s"], shown[0]["offset_s"], shown[0]["note"]) == (1.0, 2.0, "good")
     assert shown[-1]["query"] == "name:tone"
     echoic(home, "lists", "move", "best", "2", "1")
+    echoic(home, "lists", "rename", "best", "finest")
+    echoic(home, "lists", "rename", "finest", "best")
     text = echoic(home, "lists", "show", "best")
     assert text.index("tone-2.wav") < text.index("0:01.0-0:02.0")
     table = home / "best.csv"
@@ -134,3 +137,11 @@ def test_passages_are_put_into_lists_ordered_exported_and_removed(home: Path) ->
 )
 def test_mistakes_get_a_sentence(home: Path, arguments: tuple[str, ...], expected: str) -> None:
     assert expected in echoic(home, *arguments, code=2)
+
+
+@pytest.mark.parametrize(("group", "expected"), [("lists", "No lists yet"), ("saved", "No saved")])
+def test_a_group_alone_lists_what_there_is(group: str, expected: str, tmp_path: Path) -> None:
+    with Catalogue.open(tmp_path / "catalogue", create=True):
+        pass
+    ran = CliRunner().invoke(cli, [group], env={"ECHOIC_CATALOGUE": str(tmp_path / "catalogue")})
+    assert (ran.exit_code, ran.stdout.startswith(expected)) == (0, True)

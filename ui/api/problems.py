@@ -10,7 +10,13 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from db.errors import CatalogueError, ConditionError, EchoicError, UnknownName
+from db.errors import (
+    CatalogueError,
+    CatalogueUnreachable,
+    ConditionError,
+    EchoicError,
+    UnknownName,
+)
 from indexer.errors import AudioError
 from search.errors import ExportError, QueryError
 
@@ -110,8 +116,10 @@ def _failed(_request: Request, error: Exception) -> Response:
     kinds = (kind for kind in type(error).__mro__ if kind in _STATUS)
     status, word = _STATUS[next(kinds, CatalogueError)]
     if status == 503:
-        # The sentence may name the database with its password.
+        # The sentence may name servers and folders, which are nobody's business out there.
         _LOG.error("%s: %s", type(error).__name__, error)
+        if isinstance(error, CatalogueUnreachable):
+            return _answer(503, word, "the archive's database does not answer; ask again later")
         return _answer(503, word, "the archive cannot be read; the server's log says why")
     return _answer(status, word, str(error))
 

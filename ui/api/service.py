@@ -16,6 +16,7 @@ from fastapi import Depends, Request, UploadFile
 from db.catalogue import Catalogue
 from db.filters import RecordingFilter
 from indexer.errors import AudioError
+from search.current import CurrentEngine
 from search.engine import SearchEngine
 from search.errors import QueryError
 from search.excerpts import Excerpts
@@ -48,7 +49,8 @@ class Service:
         self, catalogue: Catalogue, *, encoder: str | None = None, max_upload: int
     ) -> None:
         self.catalogue = catalogue
-        self.engine = SearchEngine(catalogue, encoder=encoder)
+        self._engines = CurrentEngine(catalogue, encoder=encoder)
+        self._engines.now()  # what cannot be searched is told before anybody asks
         self.filter = RecordingFilter(catalogue)
         self.excerpts = Excerpts()
         self.max_upload = max_upload
@@ -56,6 +58,17 @@ class Service:
         self.long_jobs = CapacityLimiter(min(os.cpu_count() or 1, 4))
         self._fingerprints: dict[float, FingerprintEngine] = {}
         self._opening = threading.Lock()
+
+    @property
+    def engine(self) -> SearchEngine:
+        """The engine that answers now.
+
+        Raises
+        ------
+        EchoicError
+            If the catalogue can be searched no more; see `SearchEngine`.
+        """
+        return self._engines.now()
 
     def fingerprints(self, *, tape: bool = False) -> FingerprintEngine:
         """Return the engine that identifies; opened when it is first wanted.

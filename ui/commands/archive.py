@@ -15,6 +15,7 @@ from ui.commands.common import (
     json_option,
     open_catalogue,
     print_json,
+    print_notes,
     printable,
     size_text,
 )
@@ -54,32 +55,36 @@ def status(as_json: bool, location: str | None) -> None:
 
 
 def _status_values(found: "Status") -> dict[str, Any]:
-    from indexer.encoders import ENCODERS
+    from indexer.encoders import known_encoders
 
+    known = known_encoders()
     values = asdict(found)
     for index in values["indexes"]:
-        index["is_searchable"] = index["encoder"]["name"] in ENCODERS
+        index["is_searchable"] = index["encoder"]["name"] in known
     return values
 
 
 def _vectors_notes(found: "Status", index: "IndexState") -> list[str]:
     """Say what is to be done about the vectors of an encoder."""
-    from indexer.encoders import DEFAULT_ENCODER, ENCODERS
+    from indexer.encoders import DEFAULT_ENCODER, can_be_installed, known_encoders
 
+    known = known_encoders()
     name = index.encoder.name
     n_lacking = found.n_recordings - index.n_recordings
-    if name in ENCODERS and n_lacking:
+    if name in known and n_lacking:
         without = count_text(n_lacking, "recording has", "recordings have")
         return [f"{without} no vectors by it yet: `echoic index --encoder {name}` makes them"]
-    if name in ENCODERS:
+    if name in known:
         return []
     complete = [
         other.encoder.name
         for other in found.indexes
-        if other.encoder.name in ENCODERS and other.n_recordings == found.n_recordings
+        if other.encoder.name in known and other.n_recordings == found.n_recordings
     ]
     free = f"`echoic forget --encoder {name}`"
     notes = ["this Echoic does not have that encoder: these vectors cannot be searched"]
+    if can_be_installed(name):
+        notes.append(f"`echoic models install {name}` brings it back")
     if complete:
         notes.append(f"{complete[0]} has all recordings, so these can go: {free}")
     else:
@@ -94,10 +99,11 @@ def _vectors_notes(found: "Status", index: "IndexState") -> list[str]:
 def _print_indexes(found: "Status") -> None:
     for index in found.indexes:
         state = "up to date" if index.up_to_date else "lags behind: `echoic repair`"
+        kept = size_text(index.file_bytes) if index.place == "files" else f"on {index.place}"
         click.echo(
             f"  {index.encoder.name}: {count_text(index.n_segments, 'segment')} of "
             f"{count_text(index.n_recordings, 'recording')}, vectors "
-            f"{size_text(index.vectors_bytes)}, index {size_text(index.file_bytes)} ({state})"
+            f"{size_text(index.vectors_bytes)}, index {kept} ({state})"
         )
         for note in _vectors_notes(found, index):
             click.echo(f"    {note}")
@@ -219,8 +225,9 @@ def forget(
                 gone = writer.forget_files(files)
             else:
                 gone = writer.forget_collection(found.id)
-            save_indexes(writer)
+            notes = save_indexes(writer)
             save_postings(writer, fingerprint_schemes())
+    print_notes(notes)
     click.echo(
         f"Forgot {count_text(n_files, 'file')}, and {count_text(gone, 'recording')} that lay "
         "nowhere else. The files themselves were not touched; indexing their folder would add "
@@ -231,6 +238,9 @@ def forget(
 def _forget_features(
     catalogue: "Catalogue", encoder: str | None, fingerprinter: str | None, *, yes: bool
 ) -> None:
+    from db.errors import VectorIndexError
+    from db.vector_location import vector_location
+    from db.vector_moving import remove_strays
     from db.writer import CatalogueWriter
 
     what = f"all vectors by {encoder}" if encoder else f"all fingerprints by {fingerprinter}"
@@ -238,9 +248,20 @@ def _forget_features(
     with CatalogueWriter(catalogue) as writer:
         if encoder is not None:
             writer.forget_encoder(encoder)
+            try:
+                remove_strays(catalogue, vector_location(catalogue))
+            except VectorIndexError as error:
+                print_notes([f"{error}; `echoic repair` removes its collection then"])
         if fingerprinter is not None:
             writer.forget_scheme(fingerprinter)
+        fault = catalogue.compact()
     click.echo(f"Forgot {what}.")
+    if fault is not None:
+        click.echo(
+            f"Note: the database could not be made smaller ({fault}); its room is used by what is "
+            "indexed next.",
+            err=True,
+        )
 
 
 def _confirm(what: str, yes: bool) -> None:

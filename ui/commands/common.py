@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     from db.catalogue import Catalogue
     from db.consistency import Schemes
+    from db.patience import Patience
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -25,10 +26,22 @@ def catalogue_option(command: Command) -> Command:
     )(command)
 
 
+def vectors_option(command: Command) -> Command:
+    """Add ``--vectors`` to a command that writes."""
+    return click.option(
+        "--vectors",
+        metavar="PLACE",
+        help="Keep vectors at this place from now on: a Milvus server as http://HOST:19530, or "
+        "the word files.  [default: where they are; files at first]",
+    )(command)
+
+
 def encoder_option(command: Command) -> Command:
     """Add ``--encoder`` to a command that reads."""
     return click.option(
-        "--encoder", metavar="NAME", help="The encoder to search with.  [default: the catalogue's]"
+        "--encoder",
+        metavar="NAME",
+        help="Whose vectors count.  [default: the catalogue's]",
     )(command)
 
 
@@ -41,12 +54,14 @@ def json_option(help_text: str = "Print JSON.") -> Callable[[Command], Command]:
     return add
 
 
-def open_catalogue(location: str | None, *, create: bool = False) -> "Catalogue":
+def open_catalogue(
+    location: str | None, *, create: bool = False, patience: "Patience | None" = None
+) -> "Catalogue":
     """Open the catalogue that the user means."""
     from db.catalogue import Catalogue
     from db.location import catalogue_location
 
-    return Catalogue.open(catalogue_location(location), create=create)
+    return Catalogue.open(catalogue_location(location), create=create, patience=patience)
 
 
 def fingerprint_schemes() -> "Schemes":

@@ -33,11 +33,11 @@ def failures(
         roots = {collection.id: collection.root for collection in catalogue.collections()}
         held = tuple(encoder.name for encoder in catalogue.encoders())
     if retry and found:
-        from indexer.encoders import ENCODERS
+        from indexer.encoders import known_encoders
         from indexer.sources import failed_sources
 
-        known = tuple(name for name in held if name in ENCODERS)
-        wanted = wanted_features(known, retry=True)
+        here = known_encoders()
+        wanted = wanted_features(tuple(name for name in held if name in here), retry=True)
         code = run_index(
             location,
             lambda writer: failed_sources(writer.catalogue),

@@ -1,14 +1,10 @@
 """``echoic fetch``: public collections, for those who have the internet."""
 
-import sys
-import time
 from pathlib import Path
 
 import click
 
-from ui.commands.common import count_text, size_text
-
-_TELL_EVERY_S = 5.0
+from ui.commands.common import count_text
 
 
 @click.command()
@@ -26,6 +22,7 @@ def fetch(name: str | None, folder: Path | None) -> None:
     """
     from indexer.fetch import fetch as fetch_manifest
     from indexer.manifest import list_manifests, packaged_manifest, put_beside
+    from ui.progress import Teller
 
     if name is None:
         for available in list_manifests():
@@ -40,7 +37,8 @@ def fetch(name: str | None, folder: Path | None) -> None:
     manifest = packaged_manifest(name)
     target = folder or Path(name)
     click.echo(f"{manifest.header.title}\nLicence: {manifest.header.licence}")
-    report = fetch_manifest(manifest, target, progress=_Teller())
+    with Teller() as teller:
+        report = fetch_manifest(manifest, target, progress=teller)
     unverified = f", {report.n_unverified:,} without a checksum" if report.n_unverified else ""
     click.echo(
         f"{target}: {count_text(report.n_fetched, 'file')} fetched, "
@@ -48,18 +46,3 @@ def fetch(name: str | None, folder: Path | None) -> None:
     )
     put_beside(name, target)
     click.echo(f"Index them: echoic index {target}")
-
-
-class _Teller:
-    """Says now and then how far a download is."""
-
-    def __init__(self) -> None:
-        self._told_at = 0.0
-
-    def __call__(self, what: str, done: int, total: int | None) -> None:
-        now = time.monotonic()
-        if now - self._told_at < _TELL_EVERY_S and done != total:
-            return
-        self._told_at = now
-        share = f" {100 * done // total} %" if total else f" {size_text(done)}"
-        click.echo(f"{what}:{share}", file=sys.stderr)

@@ -12,6 +12,7 @@ from ui.commands.common import (
     open_catalogue,
     print_json,
     printable,
+    vectors_option,
 )
 
 PROBLEMS_FOUND = 1
@@ -43,17 +44,28 @@ def check(ctx: click.Context, contents: bool, as_json: bool, location: str | Non
 
 
 @click.command()
+@click.option(
+    "--index-only",
+    is_flag=True,
+    help="Only bring this machine's index files up to date; others may index meanwhile.",
+)
+@vectors_option
 @catalogue_option
-def repair(location: str | None) -> None:
+def repair(index_only: bool, vectors: str | None, location: str | None) -> None:
     """Mend what `echoic check` finds and the database can mend: indexes, full-text search.
 
     No file of the archive is touched.
     """
     from db import consistency
+    from db.vector_moving import move_vectors
     from db.writer import CatalogueWriter
 
-    with open_catalogue(location) as catalogue, CatalogueWriter(catalogue) as writer:
-        done = consistency.repair(writer, schemes=fingerprint_schemes())
+    with (
+        open_catalogue(location) as catalogue,
+        CatalogueWriter(catalogue, alone=not index_only) as writer,
+    ):
+        done = move_vectors(writer, vectors) if vectors else []
+        done += consistency.repair(writer, schemes=fingerprint_schemes(), only_index=index_only)
     for action in done:
         click.echo(action[0].upper() + action[1:] + ".")
     if not done:

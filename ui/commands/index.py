@@ -1,15 +1,17 @@
 """``echoic index`` and ``echoic watch``: take an archive in, and keep it so."""
 
+import math
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from ui.commands.common import (
     Command,
@@ -17,11 +19,15 @@ from ui.commands.common import (
     catalogue_option,
     json_option,
     open_catalogue,
+    print_notes,
+    vectors_option,
 )
 
 if TYPE_CHECKING:
     from db.catalogue import Catalogue
     from db.writer import CatalogueWriter
+    from indexer.encoders import Encoder
+    from indexer.pipeline import OnRay
     from indexer.plan import Wanted
     from indexer.sources import Source
 
@@ -59,9 +65,19 @@ def analysis_options(command: Command) -> Command:
             "encoders",
             metavar="NAME",
             multiple=True,
-            help="The encoder; may be given several times.  [default: echoic-mini]",
+            help="The encoder; may be given several times.  [default: the catalogue's, at first "
+            "echoic-mini]",
         ),
         click.option("--collection", metavar="NAME", help="The collection to index into."),
+        click.option(
+            "--max-wait",
+            "max_wait_s",
+            type=click.FloatRange(min=0.0),
+            metavar="SECONDS",
+            default=math.inf,
+            help="How long to wait when the catalogue's database server goes away during the run.  "
+            "[default: until it is back]",
+        ),
     ):
         command = option(command)
     return command
@@ -84,6 +100,15 @@ def analysis_options(command: Command) -> Command:
 @analysis_options
 @click.option("--verify", is_flag=True, help="Compare contents, too, not only sizes and times.")
 @click.option("--retry", is_flag=True, help="Try files again that failed before.")
+@click.option(
+    "--ray",
+    "ray_address",
+    metavar="ADDRESS",
+    help="Analyse on the machines of a Ray cluster: its HOST:PORT, or auto for the one that this "
+    "machine belongs to. Then --workers counts processes on all of them.  [--workers default: one "
+    "for each core but one of each machine]",
+)
+@vectors_option
 @json_option("Print one JSON object a line while it goes on.")
 @catalogue_option
 @click.pass_context
@@ -97,8 +122,11 @@ def index(
     no_descriptors: bool,
     no_fingerprints: bool,
     n_workers: int,
+    max_wait_s: float,
     verify: bool,
     retry: bool,
+    ray_address: str | None,
+    vectors: str | None,
     as_json: bool,
     location: str | None,
 ) -> None:
@@ -125,7 +153,7 @@ def index(
     if folders and manifest is not None:
         raise click.UsageError("give folders or a --manifest, not both")
     wanted = wanted_features(
-        encoders,
+        _meant_encoders(location, encoders),
         descriptors=not no_descriptors,
         fingerprints=not no_fingerprints,
         verify=verify,
@@ -145,7 +173,16 @@ def index(
         left_out.extend(each.name for each in out_of_reach)
         return found
 
-    code = run_index(location, sources, wanted, n_workers=n_workers, as_json=as_json)
+    if vectors:
+        _move_vectors(location, vectors)
+    code = run_index(
+        location,
+        sources,
+        wanted,
+        n_workers=n_workers if ray_address is None else _on_ray(ctx, ray_address, n_workers),
+        as_json=as_json,
+        max_wait_s=max_wait_s,
+    )
     if left_out:
         click.echo(
             f"Note: left out, because no file of theirs is there: {', '.join(left_out)}. "
@@ -169,6 +206,7 @@ def watch(
     no_descriptors: bool,
     no_fingerprints: bool,
     n_workers: int,
+    max_wait_s: float,
     as_json: bool,
     location: str | None,
 ) -> None:
@@ -178,12 +216,14 @@ def watch(
     """
     from watchfiles import watch as watch_changes
 
-    from db.errors import CatalogueLocked
+    from db.errors import CatalogueLocked, CatalogueUnreachable
     from db.location import catalogue_location
     from indexer.errors import IndexingError
 
     wanted = wanted_features(
-        encoders, descriptors=not no_descriptors, fingerprints=not no_fingerprints
+        _meant_encoders(location, encoders),
+        descriptors=not no_descriptors,
+        fingerprints=not no_fingerprints,
     )
     catalogue = absolute(catalogue_location(location))
 
@@ -193,7 +233,9 @@ def watch(
         return [folder_source(writer, absolute(str(folder)), name=collection)]
 
     def run() -> int:
-        return run_index(location, sources, wanted, n_workers=n_workers, as_json=as_json)
+        return run_index(
+            location, sources, wanted, n_workers=n_workers, as_json=as_json, max_wait_s=max_wait_s
+        )
 
     if run() == INTERRUPTED:
         ctx.exit(INTERRUPTED)
@@ -218,7 +260,7 @@ def watch(
                 pending = False
                 if run() == INTERRUPTED:
                     break
-            except (CatalogueLocked, IndexingError) as error:
+            except (CatalogueLocked, CatalogueUnreachable, IndexingError) as error:
                 pending = True  # the next turn comes in five seconds
                 click.echo(f"Waiting: {error}.", err=True)
 
@@ -231,13 +273,13 @@ def wanted_features(
     verify: bool = False,
     retry: bool = False,
 ) -> "Wanted":
-    """Return what a run is to compute, as its options say."""
-    from indexer.encoders import DEFAULT_ENCODER, encoder_id
+    """Return what a run is to compute, as its options say; `encoders` are ids."""
+    from indexer.encoders import DEFAULT_ENCODER
     from indexer.fingerprint import DEFAULT_FINGERPRINTER
     from indexer.plan import Wanted
 
     return Wanted(
-        tuple(dict.fromkeys(encoder_id(name) for name in encoders or (DEFAULT_ENCODER,))),
+        encoders or (DEFAULT_ENCODER,),
         (DEFAULT_FINGERPRINTER,) if fingerprints else (),
         describe=descriptors,
         verify=verify,
@@ -245,31 +287,56 @@ def wanted_features(
     )
 
 
+def _meant_encoders(location: str | None, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the ids that names mean for a catalogue; without any, what the catalogue says."""
+    from db.errors import CatalogueMissing, CatalogueVersionError
+    from indexer.encoders import encoder_id
+    from search.encoders import embedding
+
+    try:
+        with open_catalogue(location) as catalogue:
+            return embedding(catalogue, names)
+    except CatalogueMissing:
+        return tuple(dict.fromkeys(encoder_id(name) for name in names))
+    except CatalogueVersionError:
+        # If it is an older one, indexing brings it up to date: what was chosen is read after that.
+        with open_catalogue(location, create=True) as catalogue:
+            return embedding(catalogue, names)
+
+
 def run_index(
     location: str | None,
     sources: "Callable[[CatalogueWriter], list[Source]]",
     wanted: "Wanted",
     *,
-    n_workers: int,
+    n_workers: "int | OnRay",
     as_json: bool,
+    max_wait_s: float = math.inf,
 ) -> int:
     """Run the indexer with progress on the terminal; return the exit code."""
+    from db.patience import Patience
     from db.writer import CatalogueWriter
     from indexer.encoders import load_encoder
     from indexer.pipeline import run
     from ui.progress import progress
 
-    for name in wanted.encoders:
-        load_encoder(name)  # a missing or damaged one is told before a file is touched
+    # A missing or damaged one is told before a file is touched.
+    encoders = [load_encoder(name) for name in wanted.encoders]
     with (
-        open_catalogue(location, create=True) as catalogue,
-        CatalogueWriter(catalogue) as writer,
         stop_on_interrupt() as stop,
+        open_catalogue(
+            location, create=True, patience=Patience(_tell, stop, most_s=max_wait_s)
+        ) as catalogue,
+        CatalogueWriter(catalogue, alone=False) as writer,
         progress(as_json=as_json) as show,
     ):
+        if isinstance(n_workers, int):  # else they run on other machines, which may have others
+            _try_out(catalogue, encoders)
         chosen = sources(writer)
         summary = run(writer, chosen, wanted, n_workers=n_workers, on_event=show.event, stop=stop)
         show.finish(summary, catalogue.location)
+        if not summary.stopped:
+            _calibrate(catalogue, encoders)
         for name, root in _moved_away(catalogue):
             click.echo(
                 f"Note: the folder of the collection {name!r}, {root}, is not there. "
@@ -282,6 +349,60 @@ def run_index(
     if not bad and summary.n_found:
         return 0
     return SOME_FAILED if summary.outcomes or summary.n_unchanged else NOTHING_DONE
+
+
+def _try_out(catalogue: "Catalogue", encoders: "Iterable[Encoder]") -> None:
+    """Let the encoders that do not come with Echoic listen to silence, and read if they will.
+
+    Whether a network can be run shows only then, and no file is to blame if it cannot.
+    """
+    import numpy as np
+
+    from indexer.encoders import DEFAULT_ENCODER
+    from search.archive_calibration import reads_phrases
+
+    for encoder in encoders:
+        if encoder.id != DEFAULT_ENCODER:
+            silence = np.zeros((1, round(encoder.window_s * encoder.sample_rate)), dtype=np.float32)
+            encoder.embed_audio(silence)
+            if reads_phrases(catalogue, encoder):
+                encoder.embed_text(["silence"])
+
+
+def _calibrate(catalogue: "Catalogue", encoders: "Iterable[Encoder]") -> None:
+    """Learn what the scores of encoders mean here, of those of which nobody else knows it.
+
+    What was indexed stays when that fails: a search draws a calibration for itself.
+    """
+    from indexer.errors import EncoderError
+    from search.archive_calibration import calibrate
+
+    for encoder in encoders:
+        try:
+            calibrate(catalogue, encoder, on_start=_tell)
+        except EncoderError as error:
+            print_notes([f"what scores by {encoder.id} mean could not be learnt here: {error}"])
+
+
+def _move_vectors(location: str | None, vectors: str) -> None:
+    """Let the catalogue keep its vectors at another place before anything is added."""
+    from db.vector_moving import move_vectors
+    from db.writer import CatalogueWriter
+
+    with open_catalogue(location, create=True) as catalogue, CatalogueWriter(catalogue) as writer:
+        for action in move_vectors(writer, vectors):
+            _tell(action[0].upper() + action[1:])
+
+
+def _on_ray(ctx: click.Context, address: str, n_workers: int) -> "OnRay":
+    from indexer.pipeline import OnRay
+
+    is_default = ctx.get_parameter_source("n_workers") is ParameterSource.DEFAULT
+    return OnRay(address, None if is_default else n_workers, _tell)
+
+
+def _tell(news: str) -> None:
+    click.echo(f"{news}.", err=True)
 
 
 def _moved_away(catalogue: "Catalogue") -> list[tuple[str, str]]:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from db.lists import ListEntry, NewEntry
 
 
-@click.group()
-def lists() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def lists(ctx: click.Context) -> None:
     """Keep passages in lists: put hits into them, order them, export them.
 
     \b
@@ -34,6 +35,8 @@ def lists() -> None:
       echoic lists show opening
       echoic lists export opening --export opening.edl
     """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(show)
 
 
 @lists.command("add")
@@ -153,6 +156,19 @@ def move(name: str, number: int, to: int, location: str | None) -> None:
 
     with open_catalogue(location) as catalogue:
         move_entry(catalogue, name, number, to)
+
+
+@lists.command("rename")
+@click.argument("name")
+@click.argument("new_name")
+@catalogue_option
+def rename(name: str, new_name: str, location: str | None) -> None:
+    """Call the list NAME NEW_NAME from now on."""
+    from db.lists import rename_list
+
+    with open_catalogue(location) as catalogue:
+        rename_list(catalogue, name, new_name)
+    click.echo(f"Renamed {printable(name)} to {printable(new_name)}.")
 
 
 @lists.command("export")

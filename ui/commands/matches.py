@@ -102,20 +102,13 @@ class CueDisplay(Display):
         self._sheet = CueSheet()
 
     def answer(self, query: Query, answer: Answer) -> None:
-        text = self._sheet.add(query.name, answer.matches, length_s=_length_s(query.path))
+        from indexer.stretches import length_s  # decoders, which other displays need not load
+
+        text = self._sheet.add(query.name, answer.matches, length_s=length_s(query.path))
         click.echo(text, nl=False)
 
     def finish(self) -> None:
         print_notes(self._sheet.notes)
-
-
-def _length_s(path: Path) -> float:
-    """Return how long a file plays, by decoding it: headers lie."""
-    from indexer.audio import open_audio
-
-    with open_audio(path) as reader:
-        n_frames = sum(len(block) for block in reader.blocks())
-        return n_frames / reader.info.sample_rate
 
 
 class TableDisplay(Display):

@@ -19,8 +19,9 @@ from ui.commands.exporting import ExportRequest, export_options
 from ui.commands.search import output_options, print_results, refuse_two_formats
 
 
-@click.group()
-def saved() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def saved(ctx: click.Context) -> None:
     """Keep searches under a name, run them again, and see what is new since the last time.
 
     \b
@@ -30,6 +31,8 @@ def saved() -> None:
       echoic saved run dogs --new
       echoic saved list
     """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_saved)
 
 
 @saved.command("add")
@@ -124,6 +127,19 @@ def run_saved(
         print_notes(
             [f"there may be more than these {k}; all of them stay new: ask with -k {10 * k}"]
         )
+
+
+@saved.command("rename")
+@click.argument("name")
+@click.argument("new_name")
+@catalogue_option
+def rename(name: str, new_name: str, location: str | None) -> None:
+    """Call the saved search NAME NEW_NAME from now on; what is new to it stays new."""
+    from db.saved_searches import rename_search
+
+    with open_catalogue(location) as catalogue:
+        rename_search(catalogue, name, new_name)
+    click.echo(f"Renamed {printable(name)} to {printable(new_name)}.")
 
 
 @saved.command("remove")

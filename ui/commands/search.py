@@ -289,8 +289,7 @@ def _print_table(results: "Results", hits: "list[Hit]") -> None:
             _print_hit(hit, hit_values(hit, rank))
         left_out = left_out[_NEAREST:]
     if left_out:
-        said = count_text(len(left_out), "near miss", "near misses")
-        click.echo(f"Left out: {said}; --weak shows.")
+        click.echo("Near misses are left out; --weak shows them.")
     for facet in results.facets:
         counts = ", ".join(f"{printable(value)} {n:,}" for value, n in facet.counts)
         click.echo(f"{facet.field}: {counts or 'nothing'}")

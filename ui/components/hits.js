@@ -4,6 +4,8 @@
 const CHUNK_S = 30 // as much is fetched at once when somebody listens on from any place
 const LONGEST_S = 60 // the server gives no longer excerpt for listening,
 const LONGEST_TAKEN_S = 300 // nor for taking away
+const COARSE_FROM_S = 45 // of what is longer a coarse picture comes first
+const VIEW = "echoic-view" // what pictures show is remembered by the browser
 const lists = new Set()
 
 // -- The player: one audio element, whatever is on the page --------------------------------------
@@ -37,7 +39,7 @@ function silenceOthers(started) {
 }
 
 function excerptUrl(card, from, to) {
-  return `${card.data.sound}/excerpt.flac?from=${from.toFixed(3)}&to=${to.toFixed(3)}`
+  return `${card.data.sound}/excerpt.flac?v=${card.data.version}&from=${from.toFixed(3)}&to=${to.toFixed(3)}`
 }
 
 // Plays from one time to another, in pieces if need be; passage is its number, or null.
@@ -150,6 +152,10 @@ const ICONS = {
   less: "M5 12h14",
   save: "M12 3v12m-5-5 5 5 5-5M4 20h16",
   open: "M4 12h14m-5-6 6 6-6 6",
+  keep: "M4 6h11M4 11h11M4 16h6m7-3v7m-3.5-3.5h7",
+  out: "M6 6l12 12M18 6 6 18",
+  up: "M12 19V6m-6 6 6-6 6 6",
+  down: "M12 5v13m-6-6 6 6 6-6",
 }
 const FILLED = new Set(["play", "stop", "loop"])
 
@@ -182,6 +188,30 @@ function clock(seconds) {
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60]
   const two = (n) => String(n).padStart(2, "0")
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`
+}
+
+let shownView = null
+
+function view() {
+  try {
+    shownView ??= localStorage.getItem(VIEW)
+  } catch {
+    // The browser keeps nothing for us: it is remembered until the page is left.
+  }
+  return shownView === "waveform" ? "waveform" : "spectrogram"
+}
+
+function turnView() {
+  shownView = view() === "waveform" ? "spectrogram" : "waveform"
+  try {
+    localStorage.setItem(VIEW, shownView)
+  } catch {
+    // As above.
+  }
+  for (const list of lists) {
+    list.tellView()
+    for (const card of list.cards) card.paint()
+  }
 }
 
 // -- One card ------------------------------------------------------------------------------------
@@ -217,7 +247,8 @@ class Card {
       "div",
       { class: "head" },
       this.play,
-      make("div", { class: "names" }, this.title(), make("p", { class: "place", text: data.place }), this.facts()),
+      make("div", { class: "names" }, this.title(), make("p", { class: "place", text: data.place }), this.facts(),
+        data.remark ? make("p", { class: "remark", text: data.remark }) : null),
       data.strength ? this.strength() : null,
     )
     this.element = make(
@@ -233,21 +264,32 @@ class Card {
       this.strip(),
       data.large ? this.zoomBar() : null,
       this.foot(),
+      data.copies?.length ? this.copies() : null,
       this.note,
     )
+  }
+
+  copies() {
+    const { copies } = this.data
+    const items = copies.map((copy) => {
+      const link = make("a", { href: copy.page, text: copy.title, on: { click: (e) => this.open(e, copy.recording) } })
+      return make("li", {}, link, make("span", { class: "quiet", text: copy.place }))
+    })
+    const summary = make("summary", { text: this.data.copies_text })
+    return make("details", { class: "copies" }, summary, make("ul", {}, ...items))
   }
 
   title() {
     const { data } = this
     if (data.large || !data.page) return make("h3", { text: data.title })
     const link = make("a", { href: data.page, text: data.title, on: { click: (e) => this.open(e) } })
-    return make("h3", {}, link)
+    return make("h3", {}, data.number ? `${data.number}. ` : null, link)
   }
 
-  open(event) {
+  open(event, recording = this.data.recording) {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return // a new tab
     event.preventDefault()
-    this.ask("open")
+    this.ask("open", recording)
   }
 
   strength() {
@@ -256,8 +298,8 @@ class Card {
     bar.firstChild.style.width = `${Math.round(100 * score)}%`
     return make(
       "div",
-      { class: `strength ${strength.kind}`, title: `${Math.round(100 * score)} of 100. ${found}` },
-      make("span", { class: "word", text: strength.text }),
+      { class: `strength ${strength.kind}`, title: "How sure it is, from 0 to 1: from 0.8 strong, from 0.5 possible" },
+      make("span", { class: "word" }, strength.text, make("span", { class: "number", text: score.toFixed(2) })),
       bar,
       make("span", { class: "found", text: found }),
     )
@@ -265,10 +307,9 @@ class Card {
 
   strip() {
     const { data } = this
-    this.image = make("img", { alt: data.picture, loading: "lazy", decoding: "async", draggable: "false" })
-    this.image.addEventListener("error", () => {
-      this.stripElement.classList.add("without")
-    })
+    this.image = make("img", { loading: "lazy", decoding: "async", draggable: "false" })
+    this.image.addEventListener("error", () => this.stripElement.classList.add("without"))
+    this.image.addEventListener("load", () => this.refine())
     this.marks = make("div", { class: "marks", "aria-hidden": "true" })
     this.head = make("div", { class: "playhead", "aria-hidden": "true" })
     this.head.hidden = true
@@ -284,12 +325,32 @@ class Card {
   }
 
   look(from, to) {
-    const { data } = this
     this.view = [from, to]
+    this.paint()
+    this.mark()
+  }
+
+  // A picture of minutes takes its time: a coarse one is there at once, and gives way to it.
+  paint() {
+    const { data } = this
+    const [from, to] = this.view
     const whole = from <= 0 && to >= data.duration
     const part = whole ? "" : `&from=${from.toFixed(3)}&to=${to.toFixed(3)}`
-    this.image.src = `${data.sound}/picture.png?v=${data.version}${part}`
-    this.mark()
+    const showsWave = view() === "waveform"
+    this.fine = `${data.sound}/picture.png?v=${data.version}${part}${showsWave ? "&view=waveform" : ""}`
+    this.image.alt = `${showsWave ? "Waveform" : "Spectrogram"} of ${data.picture}`
+    this.stripElement.classList.remove("without")
+    this.image.src = to - from > COARSE_FROM_S ? `${this.fine}&coarse=1` : this.fine
+  }
+
+  refine() {
+    if (!this.image.src.endsWith("&coarse=1")) return
+    const better = new Image()
+    const { fine } = this
+    better.addEventListener("load", () => {
+      if (this.fine === fine) this.image.src = fine
+    })
+    better.src = fine
   }
 
   mark() {
@@ -393,7 +454,8 @@ class Card {
   aim() {
     const { from, to } = this.passage
     const end = Math.min(to, from + LONGEST_TAKEN_S)
-    this.link.href = `${this.data.sound}/passage.wav?from=${from.toFixed(3)}&to=${end.toFixed(3)}`
+    const { sound, version } = this.data
+    this.link.href = `${sound}/passage.wav?v=${version}&from=${from.toFixed(3)}&to=${end.toFixed(3)}`
     this.link.download = ""
   }
 
@@ -429,9 +491,10 @@ class Card {
     fetch(excerptUrl(this, from, Math.min(to, from + LONGEST_S))).catch(() => {})
   }
 
-  ask(kind) {
+  ask(kind, recording = this.data.recording) {
     const { from, to } = this.passage
-    this.list.send({ kind, recording: this.data.recording, from, to, at: Date.now() })
+    const { entry, score } = this.data
+    this.list.send({ kind, recording, from, to, entry, score, at: Date.now() })
   }
 }
 
@@ -444,8 +507,16 @@ class List {
     this.active = null
     this.send = () => {}
     this.element = make("ol", { class: "cards" })
-    this.hint = make("p", { class: "hint", "aria-hidden": "true" })
-    root.append(this.element, this.hint)
+    this.hint = make("span", { class: "hint" })
+    this.turn = make("button", { class: "plain", type: "button", on: { click: turnView } })
+    this.below = make("div", { class: "below" }, this.hint, this.turn)
+    this.below.hidden = true
+    root.append(this.element, this.below)
+    this.tellView()
+  }
+
+  tellView() {
+    this.turn.textContent = view() === "waveform" ? "Show spectrograms" : "Show waveforms"
   }
 
   update(data, setTriggerValue) {
@@ -459,6 +530,7 @@ class List {
     this.element.replaceChildren(...this.cards.map((card) => card.element))
     this.element.setAttribute("aria-label", data.label)
     this.hint.textContent = data.hint || ""
+    this.below.hidden = !data.hint
     if (!this.cards.includes(this.active)) this.active = null
   }
 
@@ -509,6 +581,7 @@ function go(by) {
 
 function onKey(event) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return
+  if (document.querySelector('[role="dialog"]')) return // keys are for what lies above the cards
   if (event.key === "/" && !isTyping(event)) {
     const box = document.querySelector('input[aria-label="Search the archive"]')
     if (box) {
@@ -549,7 +622,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     list.remove()
     mounted.delete(parentElement)
     list.element.remove()
-    list.hint.remove()
+    list.below.remove()
     if (!lists.size) document.removeEventListener("keydown", onKey)
   }
 }

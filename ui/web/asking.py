@@ -103,6 +103,12 @@ def choose(text: str, field: str, values: Sequence[str]) -> str:
     return _with(text, field, wanted)
 
 
+def without_conditions(text: str) -> str:
+    """Return the text that asks for the same among all recordings."""
+    changed = replace(_lenient(text), conditions=())
+    return write(changed) if changed != Query() else ""
+
+
 def chosen_length(query: Query) -> str | None:
     """Return which of `LENGTHS` a query is limited to."""
     given = {v for c in query.conditions if c.field == "duration" for v in c.values}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from db.lists import ListEntry
 from db.records import RecordingInfo
 from search.fingerprints import Match
 from search.hits import Hit, Passage
@@ -24,6 +25,10 @@ _MOST_CHIPS, _MOST_OF_A_PROGRAMME = 6, 60
 
 MORE = {"kind": "more", "icon": "more", "text": "More like this", "label": "More like this passage"}
 LESS = {"kind": "less", "icon": "less", "text": "Less like this", "label": "Less like this passage"}
+KEEP = {"kind": "keep", "icon": "keep", "text": "Add to list", "label": "Add to a list"}
+UP = {"kind": "up", "icon": "up", "text": "Up", "label": "Move up"}
+DOWN = {"kind": "down", "icon": "down", "text": "Down", "label": "Move down"}
+OUT = {"kind": "out", "icon": "out", "text": "Take out", "label": "Take out of the list"}
 OPEN = {"kind": "open", "icon": "open", "text": "Recording", "label": "Show the whole recording"}
 
 
@@ -47,10 +52,25 @@ def hit_card(hit: Hit, rank: int, *, query: str, listed: bool = False) -> Card:
         card["score"] = round(hit.score, 4)
         card["found"] = found_text(hit)
     if hit.copies:
-        copies = count_text(len(hit.copies), "copy", "copies")
-        card["facts"].append(f"and {copies} in the archive")
-    card["actions"] = [MORE, LESS, OPEN]
+        n = count_text(len(hit.copies), "copy", "copies")
+        card["copies_text"] = f"and {n} in the archive"
+        card["copies"] = [_copy(copy) for copy in hit.copies]
+    card["actions"] = [MORE, LESS, KEEP, OPEN]
     return card
+
+
+def _copy(recording: RecordingInfo) -> dict[str, Any]:
+    return {
+        "recording": recording.id,
+        "title": title_of(recording),
+        "place": place_of(recording),
+        "page": _page_of(recording),
+    }
+
+
+def _page_of(recording: RecordingInfo, query: str = "") -> str:
+    address = {"id": str(recording.id), **({"q": query} if query else {})}
+    return f"/recording?{urlencode(address)}"
 
 
 def recording_card(
@@ -66,7 +86,6 @@ def recording_card(
     title, duration_s = title_of(recording), recording.technical.duration_s
     shown = passages if large else passages[:_MOST_CHIPS]
     left = len(passages) - len(shown)
-    address = {"id": str(recording.id), **({"q": query} if query else {})}
     return {
         "id": f"{key}{recording.id}",
         "recording": recording.id,
@@ -76,7 +95,7 @@ def recording_card(
         "duration": round(duration_s, 3),
         "sound": f"/sound/recording/{recording.id}",
         "version": recording.content_hash[-8:],
-        "page": f"/recording?{urlencode(address)}",
+        "page": _page_of(recording, query),
         "picture": picture_text(title, duration_s, shown[0] if shown else None),
         "passages": [_passage(passage, duration_s, exact=exact) for passage in shown],
         "more_passages": f"and {left} more" if left else "",
@@ -86,13 +105,26 @@ def recording_card(
     }
 
 
+def entry_card(entry: ListEntry, hit: Hit, *, first: bool, last: bool) -> Card:
+    """Return the card of a passage in a list, of which it may be the first and the last."""
+    card = recording_card(hit.recording, hit.passages, key=f"entry-{entry.number}-", exact=True)
+    card["entry"] = entry.key
+    card["number"] = entry.number
+    card["label"] = f"{entry.number}: {card['title']}"
+    card["remark"] = entry.note
+    if entry.query:
+        card["facts"].append(f"found by {entry.query}")
+    card["actions"] = [*[UP] * (not first), *[DOWN] * (not last), OUT, OPEN]
+    return card
+
+
 def match_card(match: Match, rank: int, odds: str) -> Card:
     """Return the card of a recording that was recognised."""
     passage = Passage(match.onset_s, match.offset_s, 1.0)
     card = recording_card(match.recording, (passage,), key=f"match-{rank}-", exact=True)
     card["label"] = f"{rank}: {card['title']}, recognised"
     card["facts"] = [odds, *card["facts"][:2]]
-    card["actions"] = [OPEN]
+    card["actions"] = [KEEP, OPEN]
     return card
 
 

@@ -14,6 +14,7 @@ from db.errors import EchoicError
 from db.location import ENVIRONMENT_VARIABLE, catalogue_location
 
 _LINES_KEPT = 20
+_FAILED = 2
 
 
 class JobError(EchoicError):
@@ -33,6 +34,8 @@ class Progress:
     failed : tuple of str
         The last files that could not be read, each with the reason.
     is_running : bool
+    has_failed : bool
+        It has ended, and not as it should.
     said : str
         What a run that went wrong said last.
     """
@@ -43,6 +46,7 @@ class Progress:
     n_failed: int = 0
     failed: tuple[str, ...] = ()
     is_running: bool = True
+    has_failed: bool = False
     said: str = ""
 
     @property
@@ -68,18 +72,27 @@ class Job:
 
     def run(self) -> None:
         """Run to the end."""
+        code = _FAILED
+        try:
+            code = self._run_all()
+        except OSError as error:
+            self.progress = replace(self.progress, said=f"It could not be started: {error}")
+        finally:  # whatever happens, the next run must be possible
+            self._end(code)
+
+    def _run_all(self) -> int:
         code = 0
         for doing, command in self.commands:
             if code == 0 and not self._is_stopped:
                 self.progress = replace(self.progress, doing=doing)
                 code = self._run(command)
-        done = self.progress
-        if self._is_stopped:
-            self.progress = replace(done, is_running=False, doing="Stopped. What is done is kept.")
-        elif code in (0, 1):  # 1: some files failed, and are listed
-            self.progress = replace(done, is_running=False, doing="Done.")
-        else:
-            self.progress = replace(done, is_running=False, doing="Indexing did not go through.")
+        return code
+
+    def _end(self, code: int) -> None:
+        doing = "Stopped. What is done is kept." if self._is_stopped else "Done."
+        # 1: some files failed, and are listed.
+        has_failed = not self._is_stopped and code not in (0, 1)
+        self.progress = replace(self.progress, is_running=False, has_failed=has_failed, doing=doing)
 
     def stop(self) -> None:
         """Let it end after the files in hand."""
@@ -88,7 +101,7 @@ class Job:
             self._process.send_signal(signal.SIGINT)
 
     def _run(self, command: Sequence[str]) -> int:
-        self._process = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-m", "ui", *command],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -96,11 +109,11 @@ class Job:
             text=True,
             errors="replace",
             env={**os.environ, ENVIRONMENT_VARIABLE: catalogue_location()},
-        )
-        said: list[str] = []
-        for line in self._process.stdout or ():
-            self._take(line, said)
-        return self._process.wait()
+        ) as self._process:
+            said: list[str] = []
+            for line in self._process.stdout or ():
+                self._take(line, said)
+        return self._process.returncode
 
     def _take(self, line: str, said: list[str]) -> None:
         try:
@@ -127,15 +140,24 @@ def _after(progress: Progress, event: dict[str, Any]) -> Progress:
         failed = (*progress.failed, f"{event['path']}: {event['reason']}")[-_LINES_KEPT:]
         n_failed = progress.n_failed + 1
         return replace(progress, n_done=progress.n_done + 1, n_failed=n_failed, failed=failed)
+    if kind == "drawing":  # of `echoic map`
+        return replace(progress, doing=event["doing"], n_done=event["n_done"], n_all=event["n_all"])
     if kind == "indexing":
         return replace(progress, doing="Writing the index")
     return progress
 
 
 class Jobs:
-    """The one run that may go on at a time."""
+    """The one run that may go on at a time.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    busy : str
+        What to say to those who ask for another.
+    """
+
+    def __init__(self, busy: str) -> None:
+        self._busy = busy
         self._lock = threading.Lock()
         self.job: Job | None = None
 
@@ -149,11 +171,11 @@ class Jobs:
         """
         with self._lock:
             if self.job is not None and self.job.progress.is_running:
-                raise JobError("a folder is being indexed already: wait until it is done")
+                raise JobError(self._busy)
             self.job = Job(commands)
-        threading.Thread(target=self.job.run, name="indexing", daemon=True).start()
+        threading.Thread(target=self.job.run, name="job", daemon=True).start()
         return self.job
 
 
-jobs = Jobs()
+jobs = Jobs("a folder is being indexed already: wait until it is done")
 """Of this server."""

@@ -1,7 +1,8 @@
 """Pictures and excerpts of sounds, by address; nothing is named by its path.
 
 ``/sound/recording/12`` is a recording, ``/sound/upload/NAME`` something that was dropped in; below
-either are ``picture.png``, ``excerpt.flac`` and ``passage.wav``.
+either are ``picture.png``, ``excerpt.flac`` and ``passage.wav``. ``/export/NAME/TITLE`` is a file
+that was made to be taken away.
 """
 
 import math
@@ -16,8 +17,12 @@ from starlette.routing import Route
 
 from db.errors import EchoicError, UnknownName
 from search.excerpts import Kind
+from search.export import EXPORTS, format_of
+from search.originals import original
+from search.pictures import View
 from ui.commands.common import clock_text
 from ui.web.archive import Archive, archive
+from ui.web.map_routes import map_routes
 
 _HEADERS = {
     "Cache-Control": "private, max-age=3600",
@@ -44,6 +49,8 @@ def routes() -> list[Route]:
         Route("/sound/{kind}/{name}/picture.png", _answering(_picture)),
         Route("/sound/{kind}/{name}/excerpt.flac", _answering(_excerpt)),
         Route("/sound/{kind}/{name}/passage.wav", _answering(_passage)),
+        Route("/export/{name}/{title}", _answering(_export)),
+        *map_routes(_answering),
     ]
 
 
@@ -63,12 +70,18 @@ def _answering(make: Callable[[Archive, Request], Response]) -> Callable[[Reques
 
 def _picture(served: Archive, request: Request) -> Response:
     sound = _sound(served, request)
-    path = served.pictures.spectrogram(
+    try:
+        view = View(request.query_params.get("view", View.SPECTROGRAM))
+    except ValueError:
+        raise _NotThere(f"there is no such view: ask for {' or '.join(View)}") from None
+    path = served.pictures.picture(
         sound.path,
         sound.content_hash,
         sound.duration_s,
+        view=view,
         from_s=_time(request, "from", 0.0),
         to_s=_time(request, "to", sound.duration_s),
+        coarse="coarse" in request.query_params,
     )
     return FileResponse(path, media_type="image/png", headers=_HEADERS)
 
@@ -92,6 +105,15 @@ def _passage(served: Archive, request: Request) -> Response:
     return FileResponse(path, media_type="audio/wav", headers=headers)
 
 
+def _export(served: Archive, request: Request) -> Response:
+    path = served.exports.find(request.path_params["name"])
+    if path is None:
+        raise _NotThere("this file is not kept any more: go back, and make it again")
+    media_type = EXPORTS[format_of(path)].media_type
+    title = request.path_params["title"]
+    return FileResponse(path, media_type=media_type, filename=title, headers=_HEADERS)
+
+
 def _cut(served: Archive, request: Request, sound: _Sound, kind: Kind) -> Path:
     from_s, to_s = _time(request, "from", 0.0), _time(request, "to", sound.duration_s)
     return served.excerpts.excerpt(sound.path, sound.content_hash, from_s, to_s, kind)
@@ -100,8 +122,8 @@ def _cut(served: Archive, request: Request, sound: _Sound, kind: Kind) -> Path:
 def _sound(served: Archive, request: Request) -> _Sound:
     kind, name = request.path_params["kind"], request.path_params["name"]
     if kind == "recording" and name.isdecimal() and len(name) < 19:
-        path, content_hash, duration_s = served.file_of(int(name))
-        return _Sound(path, content_hash, duration_s, path.stem)
+        file = original(served.catalogue, int(name))
+        return _Sound(file.path, file.content_hash, file.duration_s, file.path.stem)
     upload = served.uploads.find(name) if kind == "upload" else None
     if upload is None:
         raise _NotThere("there is no such sound here: it may have been removed")

@@ -7,6 +7,7 @@ import threading
 import time
 import urllib.request
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from db.errors import EchoicError
 from db.location import ENVIRONMENT_VARIABLE
 from ui.web import settings
+from ui.web.archive import archive
 from ui.web.routes import routes
 
 _SCRIPT = Path(__file__).resolve().parent.parent / "app.py"
@@ -61,6 +63,7 @@ def serve(location: str | None, *, host: str, port: int | None, browser: bool) -
     settings.is_local = _is_loopback(host)
     chosen = _free_port(host, port)
     _say(host, chosen)
+    threading.Thread(target=_warm, name="warming", daemon=True).start()
     if browser:
         threading.Thread(target=_open_browser, args=(host, chosen), daemon=True).start()
     hosts = ["localhost", "127.0.0.1", "[::1]", host] if settings.is_local else ["*"]
@@ -85,6 +88,12 @@ def serve(location: str | None, *, host: str, port: int | None, browser: bool) -
             **_THEME,
         }
     )
+
+
+def _warm() -> None:
+    """Open the archive before anyone asks: a large one takes some seconds to read."""
+    with suppress(EchoicError):  # the pages say what is wrong, to whoever comes
+        archive().warm()
 
 
 def _is_loopback(host: str) -> bool:

@@ -87,8 +87,8 @@ def facts_of(recording: RecordingInfo) -> list[str]:
 
 
 def picture_text(title: str, duration_s: float, passage: Passage | None) -> str:
-    """Say what a picture shows, for those who do not see it."""
-    said = f"Spectrogram of {title}, {duration_text(duration_s)} long"
+    """Say of what a picture is, for those who do not see it."""
+    said = f"{title}, {duration_text(duration_s)} long"
     if passage is None:
         return said
     return f"{said}; the match is from {clock_text(passage.onset_s)} to " + clock_text(

@@ -5,9 +5,6 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from db.full_text import create_stems, drop_stems
-from db.schema import UtcDateTime
-
 revision: str = "0001"
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
@@ -27,7 +24,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("root", sa.Text(), nullable=False),
         sa.Column("manifest", sa.Text(), nullable=True),
-        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_collections")),
         sa.UniqueConstraint("name", name=op.f("uq_collections_name")),
     )
@@ -56,7 +53,7 @@ def upgrade() -> None:
         sa.Column("codec", sa.Text(), nullable=False),
         sa.Column("bit_depth", sa.Integer(), nullable=True),
         sa.Column("warnings", sa.JSON(), nullable=False),
-        sa.Column("indexed_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("indexed_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recordings")),
         sa.UniqueConstraint("content_hash", name=op.f("uq_recordings_content_hash")),
         sqlite_autoincrement=True,
@@ -121,7 +118,7 @@ def upgrade() -> None:
         sa.Column("size_bytes", sa.BigInteger(), nullable=True),
         sa.Column("mtime_ns", sa.BigInteger(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("failed_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["collection_id"],
             ["collections.id"],
@@ -139,8 +136,8 @@ def upgrade() -> None:
         sa.Column("recording_id", sa.Integer(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("mtime_ns", sa.BigInteger(), nullable=False),
-        sa.Column("missing_since", UtcDateTime(timezone=True), nullable=True),
-        sa.Column("first_seen_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("missing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("creator", sa.Text(), nullable=False),
@@ -191,7 +188,7 @@ def upgrade() -> None:
         sa.Column("checksum", sa.Text(), nullable=False),
         sa.Column("next_segment", sa.BigInteger(), nullable=False),
         sa.Column("n_removals", sa.BigInteger(), nullable=False),
-        sa.Column("written_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["encoder_id"],
             ["encoders.id"],
@@ -200,12 +197,18 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("encoder_id", name=op.f("pk_index_files")),
     )
-    create_stems(op.get_bind())
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(
+            "CREATE VIRTUAL TABLE files_text USING fts5(path, title, description, tags, creator, "
+            "category, other, tokenize='porter unicode61 remove_diacritics 2')"
+        )
+    else:
+        op.execute("CREATE TABLE files_text (rowid BIGINT PRIMARY KEY, document tsvector NOT NULL)")
+        op.execute("CREATE INDEX files_text_document ON files_text USING gin(document)")
 
 
 def downgrade() -> None:
-    drop_stems(op.get_bind())
-
+    op.execute("DROP TABLE files_text")
     op.drop_table("index_files")
     op.drop_table("fingerprints")
     op.drop_index(op.f("ix_files_recording_id"), table_name="files")

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from db.schema import UtcDateTime
-
 revision: str = "0002"
 down_revision: str | None = "0001"
 branch_labels: str | Sequence[str] | None = None
@@ -57,7 +55,7 @@ def upgrade() -> None:
         sa.Column("end_frame", sa.BigInteger(), nullable=False),
         sa.Column("n_postings", sa.BigInteger(), nullable=False),
         sa.Column("checksum", sa.Text(), nullable=False),
-        sa.Column("written_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["scheme_id"],
             ["fingerprint_schemes.id"],

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from db.schema import UtcDateTime
-
 revision: str = "0003"
 down_revision: str | None = "0002"
 branch_labels: str | Sequence[str] | None = None
@@ -18,7 +16,7 @@ def upgrade() -> None:
         "lists",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lists")),
         sa.UniqueConstraint("name", name=op.f("uq_lists_name")),
     )
@@ -27,9 +25,9 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("query", sa.Text(), nullable=False),
-        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_seen", sa.Integer(), nullable=False),
-        sa.Column("seen_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_searches")),
         sa.UniqueConstraint("name", name=op.f("uq_saved_searches_name")),
     )
@@ -37,7 +35,7 @@ def upgrade() -> None:
         "sound_classes",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sound_classes")),
         sa.UniqueConstraint("name", name=op.f("uq_sound_classes_name")),
     )
@@ -47,7 +45,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("encoder", sa.Text(), nullable=False),
-        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_vocabularies")),
         sa.UniqueConstraint("name", "digest", "encoder", name=op.f("uq_vocabularies_name")),
     )
@@ -63,7 +61,7 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("query", sa.Text(), nullable=False),
         sa.Column("score", sa.Double(), nullable=True),
-        sa.Column("added_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["list_id"],
             ["lists.id"],
@@ -85,7 +83,7 @@ def upgrade() -> None:
         sa.Column("threshold", sa.Double(), nullable=False),
         sa.Column("checksum", sa.BigInteger(), nullable=False),
         sa.Column("direction", sa.LargeBinary(), nullable=False),
-        sa.Column("taught_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("taught_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["class_id"],
             ["sound_classes.id"],

@@ -1,44 +1,39 @@
-"""Full-text search that knows words as they are written, and takes all names apart."""
+"""Full-text search that knows words as they are written, and takes all names apart.
+
+Only the tables: `db.migrate` fills them when all migrations have run.
+"""
 
 from collections.abc import Sequence
 
-import sqlalchemy as sa
 from alembic import op
-
-from db.full_text import create_words, drop_words, put_full_text
-from db.storing import full_text
 
 revision: str = "0004"
 down_revision: str | None = "0003"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
-_FILES = sa.table(
-    "files",
-    sa.column("id", sa.Integer()),
-    *(
-        sa.column(name, sa.Text())
-        for name in (
-            "path",
-            "title",
-            "description",
-            "creator",
-            "licence",
-            "category",
-            "subcategory",
-        )
-    ),
-    sa.column("tags", sa.JSON()),
-    sa.column("extra", sa.JSON()),
-)
-
 
 def upgrade() -> None:
-    connection = op.get_bind()
-    create_words(connection)
-    for row in connection.execute(sa.select(_FILES)).all():
-        put_full_text(connection, row.id, full_text(row))
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(
+            "CREATE VIRTUAL TABLE files_words USING fts5(name, location, title, description, tags, "
+            "creator, category, other, tokenize='unicode61 remove_diacritics 0')"
+        )
+        return
+    op.execute("CREATE TABLE files_words (rowid BIGINT PRIMARY KEY, document tsvector NOT NULL)")
+    op.execute("CREATE INDEX files_words_document ON files_words USING gin(document)")
+    # PostgreSQL's own "english" forgets some 130 common words, "off" and "down" among them.
+    op.execute(
+        "CREATE TEXT SEARCH DICTIONARY echoic_stem (TEMPLATE = snowball, Language = english)"
+    )
+    op.execute("CREATE TEXT SEARCH CONFIGURATION echoic (COPY = english)")
+    op.execute(
+        "ALTER TEXT SEARCH CONFIGURATION echoic ALTER MAPPING REPLACE english_stem WITH echoic_stem"
+    )
 
 
 def downgrade() -> None:
-    drop_words(op.get_bind())
+    op.execute("DROP TABLE files_words")
+    if op.get_bind().dialect.name != "sqlite":
+        op.execute("DROP TEXT SEARCH CONFIGURATION echoic")
+        op.execute("DROP TEXT SEARCH DICTIONARY echoic_stem")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.encoders.base import Anchors, Law, Laws
+from indexer.encoders.base import Anchors, Law, Laws, ShippedCalibration
 from indexer.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -99,35 +99,24 @@ class EchoicMini:
         return self._dim
 
     @cached_property
-    def background(self) -> NDArray[np.float32]:
-        """Vectors of sounds in general, shape (n, dim), float32, unit length.
+    def calibration(self) -> ShippedCalibration:
+        """What came of the training recordings; the laws were fitted on folds 1 to 4 of ESC-10.
 
-        One window each of some hundred recordings of very many kinds. The mean and the deviation of
-        a query's inner products with them tell what its score with any one sound is worth.
+        The background is one window each of some hundred recordings of very many kinds. The
+        anchors are the names of the 527 classes of AudioSet, and how far other sounds reach: those
+        of the training recordings in which the tagger that the weights were trained on does not
+        hear the class. See ``docs/search.md``.
         """
-        vectors: NDArray[np.float32] = np.load(io.BytesIO(self._background_file)).astype(np.float32)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        vectors.setflags(write=False)
-        return vectors
-
-    @cached_property
-    def anchors(self) -> Anchors:
-        """The names of the 527 classes of AudioSet, and how far other sounds reach.
-
-        Other sounds are those of the training recordings in which the tagger that the weights were
-        trained on does not hear the class.
-        """
+        background: NDArray[np.float32] = np.load(io.BytesIO(self._background_file))
+        background = background.astype(np.float32)
+        background /= np.linalg.norm(background, axis=1, keepdims=True)
+        background.setflags(write=False)
         with np.load(io.BytesIO(self._anchors_file)) as file:
             words = file["vectors"].astype(np.float32)
             levels = file["levels"].astype(np.float32)
         vectors = np.zeros((len(words), self.dim), dtype=np.float32)
         vectors[:, : words.shape[1]] = words / np.linalg.norm(words, axis=1, keepdims=True)
-        return Anchors(vectors, levels)
-
-    @property
-    def laws(self) -> Laws:
-        """Fitted on folds 1 to 4 of ESC-10, see ``docs/search.md``."""
-        return self._laws
+        return ShippedCalibration(background, Anchors(vectors, levels), self._laws)
 
     def pad(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Repeat a short recording until it fills a window, with a pause after a very short one.
@@ -209,6 +198,12 @@ class EchoicMini:
             words = self._text.embed(text)
             vectors[row, : len(words)] = words
         return vectors
+
+    def unread(self, text: str) -> str:
+        """Return what comes after the first 64 words of a phrase; empty if there is nothing."""
+        from indexer.encoders.echoic_mini.text import unread
+
+        return unread(text)
 
     @property
     def _window_samples(self) -> int:

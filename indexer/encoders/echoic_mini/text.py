@@ -40,6 +40,12 @@ def words_of(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", text.lower().replace("'", "").replace("\u2019", ""))[:MAX_WORDS]
 
 
+def unread(text: str) -> str:
+    """Return what comes after the first 64 words of a phrase; empty if there is nothing."""
+    words = list(re.finditer(r"[^\W_]+(?:['\u2019]+[^\W_]+)*", text))
+    return text[words[MAX_WORDS].start() :].strip() if len(words) > MAX_WORDS else ""
+
+
 def parts_of(text: str) -> list[list[str]]:
     """The words of every sound that a sentence names, in their order.
 

@@ -117,7 +117,7 @@ def test_the_two_halves_of_a_sound_weigh_the_same(encoder: EchoicMini) -> None:
 
 
 def test_the_background_holds_sounds_of_many_kinds(encoder: EchoicMini) -> None:
-    background = encoder.background
+    background = encoder.calibration.background
     assert background.dtype == np.float32
     assert background.shape[0] >= 256
     assert background.shape[1] == encoder.dim

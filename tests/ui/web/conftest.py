@@ -19,6 +19,7 @@ import soxr
 from indexer.demo.archive import SOUNDS
 from indexer.demo.encode import write_sound
 from indexer.demo.sound import CREATOR, render
+from tests.conftest import made_once
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -50,7 +51,29 @@ def main_module() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Some of the demo's sounds, a recording of three of them, and a file that is no sound."""
-    folder = tmp_path_factory.mktemp("web") / "sounds"
+    return made_once(tmp_path_factory, "web", _make) / "sounds"
+
+
+@pytest.fixture(scope="session")
+def catalogue(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The catalogue of `sounds`: a copy of this process, for pages keep lists in it."""
+    target = tmp_path_factory.mktemp("web") / "catalogue"
+    return Path(shutil.copytree(sounds.parent / "catalogue", target))
+
+
+def _make(folder: Path) -> None:
+    sounds = folder / "sounds"
+    _write_sounds(sounds)
+    ran = subprocess.run(
+        [sys.executable, "-m", "ui", "index", str(sounds), "--catalogue", f"{folder}/catalogue"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1, ran.stdout + ran.stderr  # for the broken file
+
+
+def _write_sounds(folder: Path) -> None:
     field = 0.003 * np.random.default_rng(0).standard_normal((round(FIELD_LENGTH_S * FIELD_SR), 2))
     for sound in SOUNDS:
         name = Path(sound.path).stem
@@ -71,21 +94,6 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     shutil.copy(folder / "animals/dog-barking.wav", folder / "the same <b>dog & *more*.wav")
     (folder / "broken.wav").write_bytes(b"RIFF, but nothing else")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def catalogue(sounds: Path) -> Path:
-    """The catalogue of `sounds`."""
-    folder = sounds.parent / "catalogue"
-    ran = subprocess.run(
-        [sys.executable, "-m", "ui", "index", str(sounds), "--catalogue", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 1, ran.stdout + ran.stderr  # for the broken file
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """From what people do on the page to queries, and back to the text in the box."""
 
+import html
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,8 @@ from search.errors import QueryError
 from search.language import parse
 from search.query import Archived, Example, Words
 from ui.web import asking
-from ui.web.jobs import Progress, _after
+from ui.web.jobs import Job, JobError, Jobs, Progress, _after
+from ui.web.pages.common import plain
 from ui.web.uploads import Uploads
 
 
@@ -97,3 +100,61 @@ def test_progress_follows_the_lines_of_a_run() -> None:
     assert (progress.n_done, progress.n_all, progress.n_failed) == (2, 2, 1)
     assert progress.share == 1.0
     assert progress.failed == ("a.wav: empty",)
+
+
+def test_a_run_that_cannot_begin_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no such program"))
+    job = Job([("Drawing", ["map"])])
+    job.run()
+    assert not job.progress.is_running
+    assert job.progress.has_failed
+    assert "no such program" in job.progress.said
+
+
+def test_a_run_that_says_what_nobody_understands_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "program"
+    program.write_text('#!/bin/sh\necho \'{"event": "planned"}\'\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    job = Job([("Indexing", ["index"])])
+    with pytest.raises(KeyError):
+        job.run()
+    assert not job.progress.is_running
+    assert job.progress.has_failed
+
+
+def test_whoever_asks_for_a_second_run_hears_what_goes_on() -> None:
+    jobs = Jobs("the map is being drawn already")
+    jobs.job = Job([])
+    with pytest.raises(JobError, match="the map is being drawn already"):
+        jobs.start([])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "07. Rain.wav",
+        "12) Rain",
+        "- a dash",
+        "+1",
+        "---",
+        "    four spaces",
+        "a &amp; b &copy;",
+        "![no picture](x.png)",
+        "the same <b>dog & *more*.wav",
+        "tape\r\n1. side A",
+        "see https://example.org/a_b",
+    ],
+)
+def test_a_name_is_shown_as_it_is(name: str) -> None:
+    markdown_it = pytest.importorskip("markdown_it", reason="pip install markdown-it-py")
+    shown = markdown_it.MarkdownIt("commonmark").render(plain(name))
+    wanted = html.escape(" ".join(name.split()), quote=False)
+    assert shown == f"<p>{wanted}</p>\n"
+
+
+def test_a_name_leads_nowhere() -> None:
+    assert "www." not in plain("from www.example.org")
+    assert plain("awww. nice") == "awww. nice"

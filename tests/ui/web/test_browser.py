@@ -1,6 +1,5 @@
 """The pages in a real browser, as people use them: type, listen, refine, drop a sound in."""
 
-import json
 import time
 import urllib.request
 from collections.abc import Callable
@@ -59,6 +58,8 @@ def test_words_bring_a_card_whose_passage_can_be_heard(page: "Page", address: st
     field.locator(".play").click()
     assert 14 < playing_at(page) < 27  # where a dog barks in it
     assert field.locator(".play").get_attribute("aria-label") == f"Stop {FIELD}.flac"
+    # Another archive that is served here later has other sounds under the same numbers.
+    assert "?v=" in page.evaluate("() => document.getElementById('echoic-player').src")
     dog = card(page, "dog-barking")
     dog.locator(".play").click()
     page.wait_for_function(
@@ -70,12 +71,24 @@ def test_words_bring_a_card_whose_passage_can_be_heard(page: "Page", address: st
     page.wait_for_function("() => document.getElementById('echoic-player').paused")
 
 
-def test_pictures_are_loaded_and_say_what_they_show(page: "Page", address: str) -> None:
+def test_pictures_say_what_they_show_and_can_be_waveforms(page: "Page", address: str) -> None:
     page.goto(f"{address}/?q=church+bell")
-    image = card(page, "church-bell").locator("img")
+    image = card(page, FIELD).locator("img")
     image.wait_for()
-    page.wait_for_function("(image) => image.naturalWidth > 100", arg=image.element_handle())
-    assert (image.get_attribute("alt") or "").startswith("Spectrogram of church-bell")
+    # Of a minute and a half a coarse picture comes first, and gives way to the whole one.
+    page.wait_for_function(
+        "(image) => image.naturalWidth > 300 && !image.src.includes('coarse')",
+        arg=image.element_handle(),
+    )
+    assert (image.get_attribute("alt") or "").startswith(f"Spectrogram of {FIELD}")
+    page.get_by_role("button", name="Show waveforms").click()
+    page.wait_for_function(
+        "(image) => image.naturalWidth > 300 && image.src.includes('view=waveform')",
+        arg=image.element_handle(),
+    )
+    assert (image.get_attribute("alt") or "").startswith(f"Waveform of {FIELD}")
+    page.reload()
+    page.get_by_role("button", name="Show spectrograms").wait_for()
 
 
 def test_keys_move_between_sounds_play_them_and_go_to_the_box(page: "Page", address: str) -> None:
@@ -124,7 +137,15 @@ def test_a_click_in_the_picture_plays_from_there(page: "Page", address: str) -> 
     assert 74 < playing_at(page) < 79
 
 
-def test_more_like_this_asks_for_the_passage_and_says_which(page: "Page", address: str) -> None:
+def test_less_like_this_refines_the_words_and_more_like_this_asks_for_the_passage(
+    page: "Page", address: str
+) -> None:
+    page.goto(f"{address}/?q=dog+barking")
+    card(page, FIELD).get_by_role("button", name="Less like this").click()
+    page.wait_for_function(
+        "() => document.querySelector('input[aria-label=\"Search the archive\"]')"
+        "?.value.startsWith('dog barking - like:#')"
+    )
     page.goto(f"{address}/?q=dog+barking")
     card(page, "dog-barking").get_by_role("button", name="More like this").click()
     page.wait_for_function(
@@ -134,15 +155,6 @@ def test_more_like_this_asks_for_the_passage_and_says_which(page: "Page", addres
     page.get_by_text("is dog-barking.wav").wait_for()
     card(page, "").wait_for()
     assert "q=like" in page.url
-
-
-def test_less_like_this_refines_the_words(page: "Page", address: str) -> None:
-    page.goto(f"{address}/?q=dog+barking")
-    card(page, FIELD).get_by_role("button", name="Less like this").click()
-    page.wait_for_function(
-        "() => document.querySelector('input[aria-label=\"Search the archive\"]')"
-        "?.value.startsWith('dog barking - like:#')"
-    )
 
 
 def test_a_filter_at_the_side_writes_itself_into_the_box(page: "Page", address: str) -> None:
@@ -174,33 +186,6 @@ def test_the_address_holds_the_question(page: "Page", address: str) -> None:
     assert page.locator(_BOX).input_value() == "church bell -siren"
 
 
-def test_what_is_not_there_is_said(page: "Page", address: str) -> None:
-    page.goto(f"{address}/?q=dog+barking+duration:>1000")
-    page.get_by_text("Nothing in this archive matches").wait_for()
-    page.get_by_text("No recording meets the conditions").wait_for()
-
-
-def test_near_misses_are_folded_away(page: "Page", address: str) -> None:
-    page.goto(f"{address}/?q=dog+barking+duration:<30")
-    card(page, "dog-barking").wait_for()
-    siren = card(page, "siren-wail")
-    assert not siren.is_visible()
-    page.get_by_text("What comes nearest").click()
-    siren.wait_for()
-
-
-def test_a_slip_in_the_query_is_answered_by_a_sentence(page: "Page", address: str) -> None:
-    page.goto(f"{address}/?q=dog+lenght:<5")
-    alert = page.get_by_role("alert")
-    alert.wait_for()
-    assert "length" in alert.inner_text() or "duration" in alert.inner_text()
-
-
-def test_a_file_of_the_machine_cannot_be_named_in_the_box(page: "Page", address: str) -> None:
-    page.goto(f"{address}/?q=like:/etc/hostname")
-    page.get_by_text("lies in none of the archive's folders").wait_for()
-
-
 def test_a_sound_that_is_dropped_in_finds_its_like(
     page: "Page", address: str, sounds: Path
 ) -> None:
@@ -217,16 +202,23 @@ def test_a_sound_that_is_dropped_in_finds_its_like(
     page.get_by_text("For instance").wait_for()
 
 
-def test_a_clip_is_identified_with_its_place(
+def test_a_clip_is_identified_with_its_place_and_taken_to_the_search(
     page: "Page", address: str, clip: Path, screenshot: Keep
 ) -> None:
     page.goto(f"{address}/identify")
+    notes = clip.with_name("notes.txt")
+    notes.write_text("no sound at all")
+    page.locator('input[type="file"]').set_input_files(notes)
+    page.get_by_text("The file notes.txt cannot be heard").wait_for()
     page.locator('input[type="file"]').set_input_files(clip)
     page.get_by_text("chance of a mistake").wait_for()
     said = page.get_by_test_id("stAlert").first.inner_text()
     assert FIELD in said
     assert "0:36" in said
     screenshot(page, "identify")
+    page.get_by_role("button", name="Search for what sounds like it").click()
+    page.get_by_text("Sounds like mystery.wav").wait_for()
+    card(page, "church-bell").wait_for()
 
 
 @pytest.fixture
@@ -275,10 +267,15 @@ def test_the_recording_page_shows_passages_and_what_is_known(
     assert is_silent(page)
 
 
-def test_names_are_shown_as_they_are_and_never_run(page: "Page", address: str) -> None:
+def test_a_recording_tells_all_its_names_as_they_are_and_where_else_it_is_heard(
+    page: "Page", address: str
+) -> None:
     page.goto(f"{address}/?q=dog+barking")
     card(page, "dog-barking").get_by_role("button", name="Show the whole recording").click()
     page.get_by_text("the same <b>dog & *more*.wav").wait_for()
+    page.get_by_role("button", name="Look for them").click()
+    page.get_by_text("of this recording").first.wait_for()
+    assert card(page, FIELD).locator(".chip").first.inner_text().startswith("0:18")
 
 
 def test_the_archive_page_says_what_could_not_be_read(
@@ -294,12 +291,67 @@ def test_the_archive_page_says_what_could_not_be_read(
     page.get_by_text("The same in 2 files").wait_for()
 
 
-def test_hits_are_exported(page: "Page", address: str) -> None:
+def test_hits_are_exported_under_their_question(page: "Page", address: str) -> None:
     page.goto(f"{address}/?q=dog+barking")
     page.get_by_role("button", name="Export").click()
+    form = page.get_by_test_id("stPopoverBody")
+    form.get_by_role("combobox").click()
+    page.get_by_role("option", name="CMX 3600").click()
+    form.get_by_text("Frames a second").wait_for()
+    form.get_by_role("button", name="Make the file").click()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download", exact=True).click()
-    assert "dog-barking.wav" in Path(download.value.path()).read_text("utf-8")
+        form.get_by_role("link", name="Download", exact=True).click()
+    assert download.value.suggested_filename == "echoic.edl"
+    text = Path(download.value.path()).read_text("utf-8")
+    assert text.startswith("TITLE: dog barking")
+    assert "dog-barking.wav" in text
+
+
+def test_passages_are_kept_heard_ordered_and_taken_out_of_a_list(
+    page: "Page", address: str, screenshot: Keep
+) -> None:
+    name = f"Village & <more> {time.time_ns()}"  # what an attempt before has left is not meant
+    page.goto(f"{address}/?q=dog+barking")
+    card(page, FIELD).get_by_role("button", name="Add to a list").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Add", exact=True).focus()
+    page.keyboard.press("ArrowDown")  # moves nothing behind the dialog
+    assert page.locator(".card.active h3").inner_text() == f"{FIELD}.flac"
+    dialog.get_by_role("combobox").fill(name)
+    dialog.get_by_role("combobox").press("Enter")
+    dialog.get_by_label("Note").fill("the dog from afar")
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_text(f"Added 1 passage to {name}.").wait_for()
+    page.get_by_role("button", name="Add all to list").click()
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_text("1 was in it already").wait_for()
+    page.get_by_role("link", name="Saved").first.click()
+    titles = page.locator(".card h3")
+    wait_for_titles(page, [f"1. {FIELD}.flac", "2. dog-barking.wav"])
+    page.get_by_text("the dog from afar").wait_for()
+    page.locator(".card .play").first.click()
+    assert 14 < playing_at(page) < 27
+    screenshot(page, "lists")
+    card(page, "dog-barking").get_by_role("button", name="Move up").click()
+    wait_for_titles(page, ["1. dog-barking.wav", f"2. {FIELD}.flac"])
+    titles.first.wait_for()
+    card(page, "dog-barking").get_by_role("button", name="Take out of the list").click()
+    wait_for_titles(page, [f"1. {FIELD}.flac"])
+    page.get_by_role("button", name="Put it back").click()
+    wait_for_titles(page, ["1. dog-barking.wav", f"2. {FIELD}.flac"])
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete the list").click()
+    titles.first.wait_for(state="detached")
+
+
+def wait_for_titles(page: "Page", wanted: list[str]) -> None:
+    page.wait_for_function(
+        "(wanted) => { const found = [...document.querySelectorAll('*')].flatMap((one) =>"
+        " one.shadowRoot ? [...one.shadowRoot.querySelectorAll('.card h3')] : [])"
+        ".map((one) => one.textContent);"
+        " return JSON.stringify(found) === JSON.stringify(wanted) }",
+        arg=wanted,
+    )
 
 
 def test_a_passage_is_downloaded_as_wav_at_its_own_rate(page: "Page", address: str) -> None:
@@ -345,13 +397,16 @@ def test_the_search_page_fits_its_screen_and_everybody_can_use_it(
         )
         assert nameless == []
         screenshot(page, name)
+        if "narrow" in name:  # every page is one touch away there, too
+            page.locator(".st-key-narrow_pages a", has_text="Identify").click()
+            page.wait_for_url("**/identify")
 
 
 @pytest.mark.parametrize(
     ("scheme", "paths"),
     [
-        ("light", ["?q=dog+barking", "recording?id=1&q=dog", "identify", "archive", ""]),
-        ("dark", ["?q=dog+barking"]),
+        ("light", ["recording?id=1&q=dog", "identify", "archive", "saved?show=searches", ""]),
+        ("dark", ["?q=dog+barking", "saved"]),
     ],
 )
 def test_axe_finds_no_serious_fault(
@@ -419,5 +474,9 @@ def test_sounds_of_the_server_are_not_for_other_sites(address: str) -> None:
 def test_what_is_not_there_is_refused_with_a_sentence(address: str, path: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{address}/sound/{path}")
-    assert refused.value.code in (400, 404, 422)
-    assert json.dumps(refused.value.read().decode())
+    if "..%2f" in path:  # Streamlit lets none of these through to us
+        assert refused.value.code == 400
+        return
+    assert refused.value.code in (404, 422)
+    assert refused.value.headers["content-type"].startswith("text/plain")
+    assert " " in refused.value.read().decode()

@@ -14,7 +14,15 @@ from ui.commands.common import count_text, duration_text, size_text
 from ui.components.hits import hit_list
 from ui.web.archive import Archive
 from ui.web.cards import OPEN, Card, recording_card
-from ui.web.pages.common import facts_table, follow, index_form, open_recording, plain, show_page
+from ui.web.pages.common import (
+    facts_table,
+    figures,
+    follow,
+    index_form,
+    open_recording,
+    plain,
+    show_page,
+)
 
 _MOST_GROUPS = 20
 _MOST_FAILURES = 500
@@ -48,14 +56,13 @@ def _n_failures(found: Status) -> int:
 
 def _figures(found: Status) -> None:
     n_missing = sum(part.n_missing for part in found.collections)
-    figures = [
+    rows = [
         ("Recordings", f"{found.n_recordings:,}"),
         ("Sound", duration_text(found.duration_s)),
         ("Collections", f"{len(found.collections):,}"),
         ("Files missing", f"{n_missing:,}"),
     ]
-    for column, (name, value) in zip(st.columns(len(figures)), figures, strict=True):
-        column.metric(name, value)
+    figures(rows)
 
 
 def _overview(served: Archive, found: Status) -> None:

@@ -11,30 +11,50 @@ import streamlit as st
 
 from db.errors import CatalogueMissing, EchoicError
 from db.location import catalogue_location
+from search.saved import MOST_NEW
+from ui.commands.common import clock_text
 from ui.web import settings
 from ui.web.archive import Archive, archive
 from ui.web.jobs import Progress, jobs
 
-_SIGNS = re.compile(r"([\\*_$\[\]<>#~:`|])")
+_SIGNS = re.compile(r"([\\*_$\[\]<>#~:`|&!])")
+_LIST = re.compile(r"^(\d+(?=[.)])|(?=[-+]))")
+_ADDRESS = re.compile(r"\bwww(?=\.)", re.IGNORECASE)
+_JOINER = "\N{WORD JOINER}"
+"""It is not seen, and nothing is broken into two lines at it."""
+
 _REFRESH_S = 1.0
 
 # Streamlit leaves much room above a page and draws its own menu; what is said last on the page
 # must not hide behind it.
 _STYLE = """<style>
 .stMainBlockContainer { padding-top: 4.5rem; padding-bottom: 3rem; max-width: 1180px; }
+dl.figures { display: grid; grid-template-columns: repeat(4, auto); gap: 0 2rem;
+  margin: 0 0 .5rem !important; padding: 0 !important; justify-content: start; }
+dl.figures dt { grid-row: 2; font-size: .85rem; opacity: .75; font-weight: inherit; margin: 0; }
+dl.figures dd { grid-row: 1; font-size: 1.7rem; margin: 0; font-variant-numeric: tabular-nums; }
+.st-key-narrow_pages { display: none; }
 dl.facts { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.2rem;
   margin: 0 !important; padding: 0 !important; font-size: .9rem; }
 dl.facts dt { opacity: .75; font-weight: inherit; margin: 0; }
 dl.facts dd { margin: 0; overflow-wrap: anywhere; white-space: pre-line; }
 @media (max-width: 640px) { dl.facts { grid-template-columns: 1fr; gap: 0; }
   dl.facts dd { margin-bottom: .5rem; } .stMainBlockContainer { padding-left: 1rem;
-  padding-right: 1rem; } }
+  padding-right: 1rem; }
+  dl.figures { gap: 0 1.1rem; } dl.figures dd { font-size: 1.15rem; }
+  dl.figures dt { font-size: .75rem; } }
+@media (max-width: 767px) { .st-key-narrow_pages { display: flex; gap: 0; }
+  .st-key-narrow_pages a > span:first-child { display: none; }
+  .stMainBlockContainer { padding-top: 4rem; } }
 </style>"""
 
 
 def plain(text: str) -> str:
     """Return a text as Markdown that shows just this text; names may hold any sign."""
-    return _SIGNS.sub(r"\\\1", text.replace("\n", " "))
+    signs = _SIGNS.sub(r"\\\1", " ".join(text.split()))
+    # At its beginning a number or a dash would begin a list; www. would lead to other machines,
+    # and no sign before it helps.
+    return _ADDRESS.sub(rf"\g<0>{_JOINER}", _LIST.sub(r"\1\\", signs))
 
 
 def show_page(body: Callable[[Archive], None]) -> None:
@@ -67,6 +87,39 @@ def facts_table(rows: Sequence[tuple[str, str]]) -> None:
     """Show names with their values."""
     cells = (f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in rows)
     st.html(f'<dl class="facts">{"".join(cells)}</dl>')
+
+
+@contextmanager
+def through_file(doing: str, duration_s: float) -> Iterator[Callable[[float], None]]:
+    """Show how far a file has been gone through; give what is to be told the time in it.
+
+    Leaving the page ends the work, for a page that is left can show nothing.
+    """
+    bar = st.progress(0.0, text=doing)
+
+    def told(at_s: float) -> None:
+        said = f"{doing}: {clock_text(at_s)} of {clock_text(duration_s)}"
+        bar.progress(min(1.0, at_s / max(duration_s, 1.0)), text=said)
+
+    try:
+        yield told
+    except EchoicError:
+        bar.empty()
+        raise
+    bar.empty()
+
+
+def wants_all_hits(key: str) -> bool:
+    """Ask whether the hits on the page are meant, or all that match."""
+    shown, every = "Those that are shown", f"All that match (up to {MOST_NEW:,})"
+    chosen = st.segmented_control("Which", [shown, every], default=shown, required=True, key=key)
+    return chosen == every
+
+
+def figures(rows: Sequence[tuple[str, str]]) -> None:
+    """Show four numbers, and below each what it is."""
+    cells = (f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in rows)
+    st.html(f'<dl class="figures">{"".join(cells)}</dl>')
 
 
 def go_to(page: str, **parameters: str) -> None:
@@ -176,8 +229,8 @@ def _show_progress(progress: Progress) -> None:
     if progress.is_running:
         counted = f"{progress.n_done:,} of {progress.n_all:,} files" if progress.n_all else ""
         st.progress(progress.share, text=plain(f"{progress.doing}  {counted}"))
-    elif progress.doing.startswith("Indexing did not"):
-        st.error(plain(f"{progress.doing} {progress.said[-600:]}"))
+    elif progress.has_failed:
+        st.error(plain(f"Indexing did not go through. {progress.said[-600:]}"))
     else:
         st.success(f"{progress.doing} {progress.n_done:,} files were listened to.")
     if progress.n_failed:

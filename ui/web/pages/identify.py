@@ -1,9 +1,11 @@
 """Identify: which recording is this, and where in it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
+from db.overview import contents_stamp
 from search.cue_sheet import CueSheet
 from search.fingerprints import Match
 from search.hits import Passage
@@ -12,7 +14,16 @@ from ui.commands.matches import change_text, odds_text
 from ui.components.hits import hit_list
 from ui.web.archive import Archive
 from ui.web.cards import match_card, upload_card
-from ui.web.pages.common import follow, open_recording, plain, show_page, telling
+from ui.web.pages.common import (
+    follow,
+    go_to,
+    open_recording,
+    plain,
+    show_page,
+    telling,
+    through_file,
+)
+from ui.web.pages.keeping import keep, offer_to_keep
 from ui.web.pages.sounds import given, sound_input, take_away
 from ui.web.texts import title_of
 from ui.web.uploads import Upload
@@ -28,6 +39,7 @@ def page() -> None:
 
 def _identify(served: Archive) -> None:
     follow()
+    offer_to_keep(served)
     found = given(served, "clip")
     if found is None:
         st.markdown(
@@ -53,18 +65,39 @@ def _identify(served: Archive) -> None:
         hit_list([clip], key="clip_card", label="Your clip", hint=True)
         st.markdown(
             "What may help: a longer clip with more sound in it. Another performance of the same "
-            "piece is not recognised, nor is a sound of the same kind: **Search** finds those."
+            "piece is not recognised, nor is a sound of the same kind: to find those, search for "
+            "what sounds like it."
         )
-    st.button("Try another clip", icon=":material/refresh:", on_click=take_away, args=("clip",))
+    row = st.container(horizontal=True)
+    if row.button("Search for what sounds like it", icon=":material/search:"):
+        _search_like_it()
+    row.button("Try another clip", icon=":material/refresh:", on_click=take_away, args=("clip",))
+
+
+def _search_like_it() -> None:
+    """Take the clip to the page Search, in place of what was asked there."""
+    st.session_state["example"] = st.session_state["clip"]
+    st.session_state["asked"] = ""
+    go_to("", example=st.session_state["clip"][0])
 
 
 def _matches(served: Archive, upload: Upload) -> list[Match]:
-    """Return what was recognised; asked once for each clip."""
-    kept: dict[str, list[Match]] = st.session_state.setdefault("matches", {})
-    if upload.name not in kept:
-        with st.spinner("Listening and comparing"):
-            kept[upload.name] = served.identify(upload.path)
-    return kept[upload.name]
+    """Return what was recognised; asked once for each clip, as long as the archive is the same.
+
+    A programme takes its time: it is gone through again only when somebody says so.
+    """
+    kept: dict[str, tuple[str, list[Match]]] = st.session_state.setdefault("matches", {})
+    state = contents_stamp(served.catalogue)
+    asked, matches = kept.get(upload.name, (None, []))
+    is_over = asked not in (None, state) and (
+        upload.duration_s <= _PROGRAMME_S
+        or st.button("The archive has changed since: go through it again")
+    )
+    if asked is None or is_over:
+        with through_file("Listening and comparing", upload.duration_s) as told:
+            matches = served.identify(upload.path, on_progress=told)
+        kept[upload.name] = (state, matches)
+    return matches
 
 
 def _heading(matches: Sequence[Match]) -> None:
@@ -89,7 +122,7 @@ def _answer(clip: dict[str, object], matches: Sequence[Match], upload: Upload, t
         [clip, *cards],
         key="answer",
         label="Your clip, and what it is",
-        on_action=open_recording,
+        on_action=_act,
         hint=True,
     )
     if upload.duration_s > _PROGRAMME_S:
@@ -102,6 +135,10 @@ def _answer(clip: dict[str, object], matches: Sequence[Match], upload: Upload, t
             icon=":material/download:",
             on_click="ignore",
         )
+
+
+def _act(action: dict[str, Any]) -> None:
+    (keep if action["kind"] == "keep" else open_recording)(action)
 
 
 def _certainty(match: Match) -> str:

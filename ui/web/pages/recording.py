@@ -1,18 +1,26 @@
 """One recording: all of its picture, what is known of it, what sounds like it."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 import streamlit as st
 
+from db.conditions import Condition, Range
 from db.errors import UnknownName
+from db.heard import heard_in
+from db.overview import contents_stamp
 from db.records import RecordingInfo
-from search.copies import copies_of
 from search.export import full_path
-from search.hits import Passage
+from search.fingerprints import Match
+from search.hits import Passage, Source
+from search.originals import original
 from search.query import Archived, Query, Sound
-from ui.commands.common import duration_text, size_text
+from ui.commands.common import duration_text, exact_span_text, size_text
 from ui.components.hits import hit_list
 from ui.web import asking
 from ui.web.archive import Archive
-from ui.web.cards import OPEN, hit_card, recording_card
+from ui.web.cards import KEEP, MORE, OPEN, hit_card, recording_card
 from ui.web.pages.common import (
     facts_table,
     follow,
@@ -21,10 +29,15 @@ from ui.web.pages.common import (
     plain,
     show_page,
     telling,
+    through_file,
 )
+from ui.web.pages.keeping import keep, offer_to_keep
+from ui.web.pages.sounds import take_away
 from ui.web.texts import description_rows, descriptor_rows, format_text
 
 _SIMILAR = 6
+_LEAST_SIMILAR = 0.1
+_MOST_SPANS = 3
 
 
 def page() -> None:
@@ -34,6 +47,9 @@ def page() -> None:
 
 def _recording(served: Archive) -> None:
     follow()
+    if wanted := st.session_state.pop("to_search", None):
+        go_to("", q=wanted)
+    offer_to_keep(served)
     number, text = st.query_params.get("id", ""), st.query_params.get("q", "")
     if st.button("Back to the search", icon=":material/arrow_back:", type="tertiary"):
         go_to("", **({"q": text} if text else {}))
@@ -41,27 +57,50 @@ def _recording(served: Archive) -> None:
         raise UnknownName("choose a recording on the page Search")
     recording = served.catalogue.recording(int(number))
     passages = _passages(served, text, recording)
-    card = recording_card(recording, passages, large=True, key="page-")
-    hit_list([card], key="recording", label="Recording", hint=True)
-    if text and not passages:
-        st.caption("No passage of it is a sure answer to your search.")
+    card = recording_card(recording, passages or (), large=True, key="page-")
+    card["actions"] = [MORE, KEEP]
+
+    def act(action: dict[str, Any]) -> None:
+        if action["kind"] == "keep":
+            keep(action, text)
+        else:
+            _search_for_more(action)
+
+    hit_list([card], key="recording", label="Recording", on_action=act, hint=True)
+    if passages == ():
+        st.caption(_how_it_answers(served, text, recording))
     told, measured = st.columns(2, gap="large")
     with told:
         st.markdown("#### What is written about it")
         facts_table(description_rows(recording) or [("", "Nothing.")])
+        if heard := heard_in(served.catalogue, [recording.id]).get(recording.id):
+            st.markdown("#### What is heard in it")
+            facts_table([(one.label, f"{one.score:.2f}") for one in heard])
     with measured:
         st.markdown("#### The recording")
         facts_table(_technical_rows(recording))
-    _copies(served, recording)
+    with telling():
+        _copies(served, recording)
     _similar(served, recording)
 
 
-def _passages(served: Archive, text: str, recording: RecordingInfo) -> tuple[Passage, ...]:
-    if not text.strip():
-        return ()
+def _passages(served: Archive, text: str, recording: RecordingInfo) -> tuple[Passage, ...] | None:
+    """Return the passages that answer the search; None if it asks for no sound."""
     with telling():
-        return served.occurrences(asking.read(text), recording.id)
-    return ()
+        query = asking.read(text)
+        if query.sounds:
+            return served.occurrences(query, recording.id)
+    return None
+
+
+def _how_it_answers(served: Archive, text: str, recording: RecordingInfo) -> str:
+    """Say why a search gives a recording that has no passage for it."""
+    query = asking.read(text)
+    this = Condition("id", (Range(float(recording.id), float(recording.id)),))
+    hits = served.search(replace(query, conditions=(*query.conditions, this)), k=1).hits
+    if any(Source.WORDS in hit.found_by for hit in hits):
+        return "It answers by its name and tags."
+    return "No passage of it is a sure answer to your search."
 
 
 def _technical_rows(recording: RecordingInfo) -> list[tuple[str, str]]:
@@ -76,22 +115,49 @@ def _technical_rows(recording: RecordingInfo) -> list[tuple[str, str]]:
     ]
 
 
+def _search_for_more(action: dict[str, Any]) -> None:
+    """Remember that somebody wants more like a passage, as a search of its own."""
+    text = asking.more_like("", action["recording"], action["from"], action["to"])
+    take_away("example")
+    st.session_state["asked"] = st.session_state["to_search"] = text
+
+
 def _copies(served: Archive, recording: RecordingInfo) -> None:
     if not recording.n_landmarks:
         return
     st.markdown("#### Copies and re-uses of it")
-    wanted = f"copies_{recording.id}"
-    if not st.session_state.get(wanted):
-        st.button("Look for them", on_click=lambda: st.session_state.update({wanted: True}))
-        return
-    with st.spinner("Comparing with the whole archive"):
-        ids = copies_of(served.catalogue, served.file_of(recording.id)[0])
-    found = served.catalogue.recordings(int(id_) for id_ in ids if id_ != recording.id)
-    if not found:
+    wanted, state = f"copies_{recording.id}", contents_stamp(served.catalogue)
+    if st.session_state.get(wanted, ("",))[0] != state:
+        if not st.button("Look for them"):
+            return
+        path = original(served.catalogue, recording.id).path
+        with through_file("Comparing with the archive", recording.technical.duration_s) as told:
+            found = served.identify(path, all_occurrences=True, on_progress=told)
+        others = [one for one in found if one.recording.id != recording.id]
+        st.session_state[wanted] = (state, others)
+    _reuses(st.session_state[wanted][1])
+
+
+def _reuses(matches: Sequence[Match]) -> None:
+    """Show which recordings share what with this one."""
+    if not matches:
         st.markdown("None: the archive holds it once.")
         return
-    cards = [recording_card(info, key="copy-") | {"actions": [OPEN]} for info in found.values()]
-    hit_list(cards, key="copies", label="Copies", on_action=open_recording)
+    of_one: dict[int, list[Match]] = {}
+    for match in matches:
+        of_one.setdefault(match.recording.id, []).append(match)
+    cards = []
+    for found in of_one.values():
+        passages = [Passage(one.onset_s, one.offset_s, 1.0) for one in found]
+        card = recording_card(found[0].recording, passages, key="copy-", exact=True)
+        spans = [exact_span_text(one.query_onset_s, one.query_offset_s) for one in found]
+        card["remark"] = f"The same as {', '.join(spans[:_MOST_SPANS])} of this recording"
+        cards.append(card | {"actions": [KEEP, OPEN]})
+    hit_list(cards, key="copies", label="Copies and re-uses", on_action=_act)
+
+
+def _act(action: dict[str, Any]) -> None:
+    (keep if action["kind"] == "keep" else open_recording)(action)
 
 
 def _similar(served: Archive, recording: RecordingInfo) -> None:
@@ -100,11 +166,12 @@ def _similar(served: Archive, recording: RecordingInfo) -> None:
     with telling():
         results = served.search(query, k=_SIMILAR + 1)
         near = [*results.hits, *results.near_misses]
+        near = [hit for hit in near if hit.score >= _LEAST_SIMILAR]
         others = [hit for hit in near if hit.recording.id != recording.id][:_SIMILAR]
         cards = [hit_card(hit, n, query="") for n, hit in enumerate(others, start=1)]
         for card in cards:
-            card["actions"] = [OPEN]
+            card["actions"] = [KEEP, OPEN]
         if cards:
-            hit_list(cards, key="similar", label="Similar sounds", on_action=open_recording)
+            hit_list(cards, key="similar", label="Similar sounds", on_action=_act)
         else:
             st.markdown(plain("Nothing else in the archive comes near."))

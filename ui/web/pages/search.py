@@ -1,30 +1,35 @@
 """Search: one box, filters at the side, hits that can be heard."""
 
-import io
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from db.errors import EchoicError
 from db.filters import RecordingFilter
-from db.overview import status
+from db.overview import extent
 from search.errors import QueryError
-from search.export import EXPORTS
+from search.export import ExportOptions, sound_labels
 from search.hits import Facet, Hit, Passage, Results
 from search.query import Archived, Example, Query
+from search.saved import MOST_NEW, save
 from ui.commands.common import count_text, duration_text
 from ui.components.hits import hit_list
 from ui.web import asking
 from ui.web.archive import Archive
 from ui.web.cards import hit_card, upload_card
+from ui.web.keeping import entry_of
 from ui.web.pages.common import follow, open_recording, plain, show_page, telling
+from ui.web.pages.exporting import export_form
+from ui.web.pages.keeping import ask_for_list, keep, offer_to_keep
 from ui.web.pages.sounds import given, sound_input, take_away
+from ui.web.suggestions import suggestions
 from ui.web.texts import title_of
 
 _PAGE = 20
-_EXAMPLES = ("rain on a roof", "dog barking", "church bell", "engine -music", "footsteps then door")
+_NEAR = 0.1
+"""What is less likely is no near miss: it is something else."""
 _FACETS = {
     "collection": "Collection",
     "category": "Category",
@@ -36,7 +41,7 @@ _FACETS = {
     "creator": "Made by",
     "licence": "Licence",
 }
-_MOST_VALUES = 10
+_MOST_VALUES, _MOST_LOOKED_THROUGH = 10, 30
 _CHANNELS = {"1": "mono", "2": "stereo"}
 
 
@@ -47,6 +52,7 @@ def page() -> None:
 
 def _search(served: Archive) -> None:
     follow()
+    offer_to_keep(served)
     _restore()
     given(served, "example")  # from the address, which is written anew below
     row = st.container(horizontal=True, vertical_alignment="bottom")
@@ -56,7 +62,6 @@ def _search(served: Archive) -> None:
         placeholder="What do you want to hear?  rain on a tin roof",
         label_visibility="collapsed",
         icon=":material/search:",
-        on_change=_first_page,
     )
     with (
         row.popover("Use a sound", icon=":material/mic:", width="content"),
@@ -72,12 +77,10 @@ def _search(served: Archive) -> None:
         _welcome_back(served)
         return
     query = asking.read(text, example)
-    asking.check_files(query, _folders(served))
-    n_wanted = st.session_state.setdefault("n_wanted", _PAGE)
-    results = served.search(query, k=n_wanted, facets=tuple(_FACETS))
+    results = served.search(query, k=_n_wanted(query), facets=tuple(_FACETS))
     _filters(query, results)
     _explain(served, query)
-    _results(served, query, results, text)
+    _results(served, query, results, text, has_example=example is not None)
 
 
 def _restore() -> None:
@@ -95,18 +98,16 @@ def _into_address(text: str) -> None:
             st.query_params.pop(name, None)
 
 
-def _first_page() -> None:
-    st.session_state["n_wanted"] = _PAGE
+def _n_wanted(query: Query) -> int:
+    """Return how many hits are to be shown: the first page of them when the question is new."""
+    asked, n_wanted = st.session_state.get("n_wanted", (None, _PAGE))
+    if asked != query:
+        asked, n_wanted = st.session_state["n_wanted"] = (query, _PAGE)
+    return int(n_wanted)
 
 
 def _ask(text: str) -> None:
     st.session_state["q"] = text
-    _first_page()
-
-
-def _folders(served: Archive) -> list[Path]:
-    roots = [Path(collection.root) for collection in served.catalogue.collections()]
-    return [served.uploads.folder, *roots]
 
 
 # -- A sound of one's own ------------------------------------------------------------------------
@@ -146,19 +147,20 @@ def _example(served: Archive) -> Example | None:
 
 
 def _welcome_back(served: Archive) -> None:
-    found = status(served.catalogue)
-    if not found.n_recordings:
+    n_recordings, duration_s = extent(served.catalogue)
+    if not n_recordings:
         st.info("The archive is empty. Take a folder of sounds in on the page Archive.")
         return
     st.markdown(
-        f"#### {count_text(found.n_recordings, 'recording')}, "
-        f"{duration_text(found.duration_s)} of sound"
+        f"#### {count_text(n_recordings, 'recording')}, {duration_text(duration_s)} of sound"
     )
-    st.markdown("Say what you want to hear, as you would say it to a person. For instance:")
+    found = suggestions(served, n_recordings)
+    said = "Say what you want to hear, as you would say it to a person."
+    st.markdown(f"{said} This archive holds, for instance:" if found else said)
     with st.container(horizontal=True):
-        for example in _EXAMPLES:
-            st.button(example, on_click=_ask, args=(example,))
-    _look_through(served, found.n_recordings)
+        for query, label in found:
+            st.button(plain(label), on_click=_ask, args=(query,), key=f"suggested_{query}")
+    _look_through(served, n_recordings)
     with st.expander("What else the box understands"):
         st.markdown(
             "- `rain -thunder`: rain, without thunder\n"
@@ -174,12 +176,20 @@ def _welcome_back(served: Archive) -> None:
 
 
 def _look_through(served: Archive, n_recordings: int) -> None:
-    """Offer what is written about the recordings, for those who want to look around."""
-    counts = RecordingFilter(served.catalogue).facets(None, ("category", "tag"), limit=24)
-    for field, label in (("category", "Or look through the categories"), ("tag", "Or the tags")):
-        numbers = {value: n for value, n in counts[field] if n < n_recordings}
-        if not numbers:
-            continue
+    """Offer what is known of the recordings, for those who want to look around."""
+    filter_ = RecordingFilter(served.catalogue)
+    counts = filter_.facets(None, ("heard", "category", "tag"), limit=_MOST_LOOKED_THROUGH)
+    # What is true of all of them leads nowhere.
+    known = {
+        field: {value: n for value, n in counts[field] if n < n_recordings} for field in counts
+    }
+    if any(known.values()):
+        with st.expander("Look through the archive"):
+            _clouds({field: numbers for field, numbers in known.items() if numbers})
+
+
+def _clouds(known: dict[str, dict[str, int]]) -> None:
+    for field, numbers in known.items():
         key = f"look_{field}"
 
         def choose(field: str = field, key: str = key) -> None:
@@ -189,7 +199,7 @@ def _look_through(served: Archive, n_recordings: int) -> None:
         def said(value: str, numbers: dict[str, int] = numbers) -> str:
             return f"{plain(value)} :small[{numbers[value]:,}]"
 
-        st.pills(label, list(numbers), format_func=said, key=key, on_change=choose)
+        st.pills(_FACETS[field], list(numbers), format_func=said, key=key, on_change=choose)
 
 
 # -- Filters -------------------------------------------------------------------------------------
@@ -271,55 +281,119 @@ def _explain(served: Archive, query: Query) -> None:
         st.caption(plain(names))
 
 
-def _results(served: Archive, query: Query, results: Results, text: str) -> None:
+def _results(
+    served: Archive, query: Query, results: Results, text: str, *, has_example: bool
+) -> None:
     hits, listed = results.hits, not query.sounds
-    for note in (*results.notes, *served.notes):
+    for note in results.notes:
         st.caption(plain(f"Note: {note}."))
+    if listed and len(hits) > 1 and [one.field for one in query.conditions] == ["id"]:
+        selected = count_text(results.n_allowed, "recording is", "recordings are")
+        st.caption(f"{selected} selected: type in the box what to look for in them.")
     if hits:
-        row = st.container(
-            horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
-        )
-        row.markdown(f"**{_count_text(results, listed)}**", width="content")
-        with row.popover("Export", icon=":material/download:", width="content"):
-            _export(hits)
+        row = st.container(horizontal=True, vertical_alignment="center")
+        row.markdown(f"**{_count_text(results, listed)}**", width="stretch")
+        _with_all(served, row, query, results, text, has_example=has_example)
     else:
-        st.info(
-            "**Nothing in this archive matches.** " + _advice(results), icon=":material/hearing:"
-        )
+        _nothing(served, query, results)
     cards = [hit_card(hit, n, query=text, listed=listed) for n, hit in enumerate(hits, start=1)]
     if cards:
         hit_list(cards, key="hits", label="Hits", on_action=_act, hint=True)
-    if len(hits) >= st.session_state["n_wanted"]:
+    if not results.is_complete:
         st.button("Show more", on_click=_show_more)
     _near_misses(results, text)
 
 
+def _with_all(
+    served: Archive, row: Any, query: Query, results: Results, text: str, *, has_example: bool
+) -> None:
+    """Offer what can be done with all hits together."""
+    hits = results.hits
+
+    def find_all() -> tuple[Hit, ...]:
+        return served.search(query, k=MOST_NEW).hits
+
+    if row.button("Add all to list", icon=":material/playlist_add:"):
+        ask_for_list(
+            served,
+            lambda: [entry_of(hit, text) for hit in hits],
+            "Each sound with its best passage",
+            None if results.is_complete else lambda: [entry_of(hit, text) for hit in find_all()],
+        )
+    with row.popover("Save search", icon=":material/bookmark:", width="content"):
+        _save(served, text, has_example=has_example)
+    with row.popover("Export", icon=":material/download:", width="content"):
+        options = ExportOptions(text or "Like an example", sound_labels(query))
+        every = None if results.is_complete else find_all
+        export_form(served, lambda: hits, key="hits", options=options, find_all=every)
+
+
+def _save(served: Archive, text: str, *, has_example: bool) -> None:
+    """Offer to keep the search under a name."""
+    if has_example:
+        st.markdown(
+            "A sound that was dropped in is kept for a while only, so that a search by it cannot "
+            "be saved. Take it away, and the words alone can be."
+        )
+        return
+    st.markdown("The page **Saved** then tells what comes into the archive that matches.")
+    with st.form("save", border=False):
+        name = st.text_input("Name", placeholder=text[:40])
+        if st.form_submit_button("Save", type="primary"):
+            with telling():
+                kept = save(served.catalogue, name or text[:40], text)
+                st.success(f"Saved as {plain(kept.name)}.")
+
+
 def _count_text(results: Results, listed: bool) -> str:
     n = len(results.hits)
-    if n >= st.session_state["n_wanted"]:
+    if not results.is_complete:
         return f"The first {n}" if listed else f"The best {n}"
     return count_text(n, "sound matches", "sounds match")
+
+
+def _nothing(served: Archive, query: Query, results: Results) -> None:
+    """Say that there are no hits; offer those that only the conditions keep away."""
+    others = Results(())
+    if query.sounds and query.conditions:
+        others = served.search(replace(query, conditions=()), k=_PAGE)
+    if not others.hits:
+        said = "**Nothing in this archive matches.** " + _advice(results)
+        st.info(said, icon=":material/hearing:")
+        return
+    n = count_text(len(others.hits), "sound matches", "sounds match")
+    least = "" if others.is_complete else "At least "
+    st.info(
+        f"**Nothing matches under these conditions.** {least}{n} without them.",
+        icon=":material/hearing:",
+    )
+    st.button("Drop the conditions", on_click=_change, args=(asking.without_conditions,))
 
 
 def _advice(results: Results) -> str:
     if results.n_allowed == 0:
         return "No recording meets the conditions: take one away at the side or in the box."
-    if results.near_misses:
+    if _nearest(results):
         return "Try other words for the same sound, or look at what comes nearest."
     return "Try other words for the same sound."
 
 
+def _nearest(results: Results) -> list[Hit]:
+    return [hit for hit in results.near_misses if hit.score >= _NEAR]
+
+
 def _near_misses(results: Results, text: str) -> None:
-    if not results.near_misses:
+    nearest = _nearest(results)
+    if not nearest:
         return
-    n = len(results.near_misses)
-    with st.expander(f"What comes nearest, but probably is something else ({n})"):
-        cards = [hit_card(hit, n, query=text) for n, hit in enumerate(results.near_misses, start=1)]
+    with st.expander(f"What comes nearest, but probably is something else ({len(nearest)})"):
+        cards = [hit_card(hit, n, query=text) for n, hit in enumerate(nearest, start=1)]
         hit_list(cards, key="near_misses", label="What comes nearest", on_action=_act)
 
 
 def _show_more() -> None:
-    st.session_state["n_wanted"] += _PAGE
+    asked, n_wanted = st.session_state["n_wanted"]
+    st.session_state["n_wanted"] = (asked, n_wanted + _PAGE)
 
 
 def _act(action: dict[str, Any]) -> None:
@@ -328,26 +402,10 @@ def _act(action: dict[str, Any]) -> None:
     if action["kind"] == "open":
         open_recording(action, asked)
         return
+    if action["kind"] == "keep":
+        keep(action, asked)
+        return
     change = asking.more_like if action["kind"] == "more" else asking.less_like
     _change(lambda text: change(text, action["recording"], action["from"], action["to"]))
     if action["kind"] == "more" and "fault" not in st.session_state:
         take_away("example")
-
-
-def _export(hits: tuple[Hit, ...]) -> None:
-    name = st.selectbox("Format", list(EXPORTS), format_func=lambda name: EXPORTS[name].title)
-    export = EXPORTS[name]
-
-    def data() -> bytes:
-        stream = io.BytesIO()
-        export.write(hits, stream)
-        return stream.getvalue()
-
-    st.download_button(
-        "Download",
-        data,
-        file_name=f"echoic{export.extension}",
-        mime=export.media_type,
-        on_click="ignore",
-        type="primary",
-    )

@@ -6,9 +6,6 @@ from db.errors import EchoicError
 from ui.web.archive import Archive
 from ui.web.uploads import Upload
 
-_TYPES = ["wav", "flac", "mp3", "ogg", "opus", "m4a", "aac", "aif", "aiff", "caf", "wma", "mp4"]
-_TYPES += ["webm", "mov", "mkv", "amr", "wv", "bwf", "rf64", "mka", "3gp", "mpg", "mp2", "oga"]
-
 
 def sound_input(served: Archive, key: str) -> None:
     """Let somebody drop a sound in or record one; `given` returns it, on every page alike."""
@@ -21,7 +18,8 @@ def sound_input(served: Archive, key: str) -> None:
         try:
             upload = served.uploads.keep(file.getvalue(), file.name)
         except EchoicError as error:
-            st.session_state[f"{key}_fault"] = f"{name}: {error}"
+            said = f"{name} cannot be heard ({error}): choose a recording, or a video with sound"
+            st.session_state[f"{key}_fault"] = f"the file {said}"
             return
         st.session_state[f"{key}_fault"] = None
         st.session_state[key] = (upload.name, name)
@@ -29,7 +27,8 @@ def sound_input(served: Archive, key: str) -> None:
     # A new number makes new, empty widgets after the sound was taken away.
     turn = st.session_state.setdefault(f"{key}_turn", 0)
     file, spoken = f"file_{key}_{turn}", f"microphone_{key}_{turn}"
-    st.file_uploader("Drop a sound file here", type=_TYPES, key=file, on_change=take, args=(file,))
+    # Whatever is dropped in is tried: what cannot be heard is answered in words.
+    st.file_uploader("Drop a sound file here", key=file, on_change=take, args=(file,))
     st.audio_input(
         "Or record with the microphone",
         sample_rate=48_000,

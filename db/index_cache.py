@@ -1,0 +1,70 @@
+"""The index files that one machine keeps of a catalogue, and how the database tells them apart."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from db.errors import CatalogueError
+from db.index_folder import write_atomically
+
+
+class IndexCache:
+    """A folder of index files.
+
+    A catalogue in a folder has one, within it. Of a catalogue on a server each machine has its own,
+    which lie in the user's data folder; machines that share that folder share the files.
+
+    Parameters
+    ----------
+    is_one_of_many : bool
+        Whether the catalogue is on a server.
+    """
+
+    def __init__(self, folder: Path, *, is_one_of_many: bool) -> None:
+        self.folder = folder
+        self._is_one_of_many = is_one_of_many
+        self._name_file = folder / "cache-id"
+        self._id = ""
+        self._lock = FileLock(folder / "saving.lock")
+
+    @property
+    def id(self) -> str:
+        """What stands in SQL beside the names of its files; empty until something is saved."""
+        if self._is_one_of_many and not self._id and self._name_file.exists():
+            self._id = self._name_file.read_text(encoding="ascii").strip()
+        return self._id
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Keep other processes from saving or removing files here; those of a folder's writer wait
+        for its lock already. May be entered again within.
+
+        Raises
+        ------
+        CatalogueError
+            If nothing can be written to the folder.
+        """
+        if not self._is_one_of_many:
+            yield
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except OSError as error:
+            raise CatalogueError(
+                f"no index can be kept in {self.folder}: {error.strerror}; give yourself the right "
+                "to write there, or set XDG_DATA_HOME to another folder"
+            ) from error
+        try:
+            if not self.id:
+                self._make_id()
+            yield
+        finally:
+            self._lock.release()
+
+    def _make_id(self) -> None:
+        with write_atomically(self._name_file) as file:
+            file.write(f"{uuid.uuid4()}\n".encode("ascii"))

@@ -1,0 +1,72 @@
+"""Waiting for a database server that is away, so that a night's run outlives its restart."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
+
+from db.errors import CatalogueUnreachable
+
+_PAUSE_S: Final = 0.5
+
+_Done = TypeVar("_Done")
+
+
+class Stop(Protocol):
+    """Asked whether to give up; `threading.Event` will do."""
+
+    def is_set(self) -> bool: ...
+
+
+class Patience:
+    """Waits for a server, and tells so. For one thread.
+
+    Parameters
+    ----------
+    say : callable
+        Told in a sentence when the waiting begins and when it ends.
+    stop : Stop
+        When it is set, the waiting ends.
+    most_s : float
+        The longest wait in seconds; by default for ever.
+    """
+
+    def __init__(self, say: Callable[[str], None], stop: Stop, *, most_s: float = math.inf) -> None:
+        self._say = say
+        self._stop = stop
+        self._most_s = most_s
+        self._is_waiting = False
+
+    def outlast(self, work: Callable[[], _Done]) -> _Done:
+        """Do something; begin again when the server has gone away in the middle and is back.
+
+        What it does may use this as well: then the outermost waits.
+
+        Raises
+        ------
+        CatalogueUnreachable
+            If it stays away for too long, or `stop` is set meanwhile.
+        """
+        if self._is_waiting:
+            return work()
+        try:
+            return work()
+        except CatalogueUnreachable as trouble:
+            self._say(f"Waiting: {trouble}. What was committed is safe")
+            gave_way = time.monotonic()
+            self._is_waiting = True
+        try:
+            done = self._again(work, gave_way)
+        finally:
+            self._is_waiting = False
+        self._say("The database server answers again")
+        return done
+
+    def _again(self, work: Callable[[], _Done], gave_way: float) -> _Done:
+        while True:
+            time.sleep(_PAUSE_S)
+            try:
+                return work()
+            except CatalogueUnreachable:
+                if self._stop.is_set() or time.monotonic() - gave_way >= self._most_s:
+                    raise

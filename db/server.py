@@ -1,0 +1,164 @@
+"""A catalogue whose database is on a server: its URL, and what goes wrong, in words.
+
+A password may stand in the URL, so no URL is ever shown as it was given.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from db.errors import CatalogueError, CatalogueLocked, CatalogueUnreachable
+
+_PASSWORD = re.compile(r"(://[^:/@?]*):.*@")
+_PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
+_DRIVER: Final = "postgresql+psycopg"
+_LIKE: Final = "postgresql://USER@HOST/DATABASE"
+
+# Of class 08 the connection, of 57 the server itself; 53300: it has no room for another connection.
+_AWAY: Final = ("08", "57P01", "57P02", "57P03", "53300")
+_NO_TURN: Final = "55P03"
+
+_CAUSES: Final = (
+    (
+        re.compile(r'database "(?P<name>[^"]*)" does not exist'),
+        "there is no database {name!r} on {server}: `createdb {options}{name}` makes it",
+    ),
+    (
+        re.compile(r'role "(?P<name>[^"]*)" does not exist'),
+        "the database server {server} knows no user {name!r}: name another in the URL, or "
+        "`createuser {options}{name}` makes it",
+    ),
+    (
+        re.compile(r"no password supplied"),
+        "the database server {server} wants a password: put it into ~/.pgpass or PGPASSWORD",
+    ),
+    (
+        re.compile(r'(?:authentication failed for user|for user) "(?P<name>[^"]*)"'),
+        "the database server {server} does not let the user {name!r} in: look for a slip in the "
+        "password (in the URL, PGPASSWORD or ~/.pgpass), or in the server's pg_hba.conf",
+    ),
+    (
+        re.compile(r"too many (?:clients|connections)|connection slots are reserved"),
+        "the database server {server} takes no more connections: raise its max_connections",
+    ),
+)
+
+
+def shown(location: str) -> str:
+    """Return a folder or URL as it may be shown to anybody: without the password."""
+    if "://" not in location:
+        return location
+    return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", location))
+
+
+def server_url(location: str) -> URL:
+    """Read the URL of a database on a server.
+
+    Raises
+    ------
+    CatalogueError
+        If it is none, or not one of PostgreSQL.
+    """
+    try:
+        url = make_url(location)
+    except (ArgumentError, ValueError) as error:
+        raise CatalogueError(
+            f"{shown(location)!r} is not the URL of a database: it is to be like {_LIKE}"
+        ) from error
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        raise CatalogueError("a catalogue in SQLite is a folder: give the folder, not a URL")
+    if backend not in ("postgresql", "postgres"):
+        raise CatalogueError(
+            f"{shown(location)!r} is not the URL of a database that can hold a catalogue: "
+            f"it is to be like {_LIKE}"
+        )
+    if url.drivername not in ("postgresql", "postgres", _DRIVER):
+        raise CatalogueError(
+            f"Echoic reaches PostgreSQL through psycopg, not {url.drivername}: "
+            f"write the URL like {_LIKE}"
+        )
+    if url.host and "@" in url.host:
+        raise CatalogueError(
+            f"there is more than one @ in {shown(location)!r}: write %40 for one in the password"
+        )
+    return url.set(drivername=_DRIVER)
+
+
+@contextmanager
+def telling(location: str, doing: str) -> Iterator[None]:
+    """Turn what a database raises into words.
+
+    Parameters
+    ----------
+    location
+        The catalogue, as it may be shown.
+    doing
+        What cannot be done: ``read``, ``written to``.
+
+    Raises
+    ------
+    CatalogueUnreachable
+        If the server does not answer, or went away in the middle.
+    CatalogueLocked
+        If the turn of a transaction does not come.
+    CatalogueError
+        If anything else is wrong.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        raise _in_words(error, location, doing) from error
+    except PoolTimeout as error:
+        raise CatalogueError(
+            f"the catalogue {location} cannot be {doing}: too many ask at the same time; try again"
+        ) from error
+
+
+def _in_words(error: DBAPIError, location: str, doing: str) -> CatalogueError:
+    said = next(iter(str(error.orig).splitlines()), "")  # what follows are hints and positions
+    state = getattr(error.orig, "sqlstate", None)
+    if state == _NO_TURN or "database is locked" in said:
+        return CatalogueLocked(
+            f"another process has been writing to the catalogue {location} for a minute without a "
+            "pause: try again when it has finished"
+        )
+    if "://" in location and _is_away(error, state):
+        return _unreachable(location, said)
+    after = (
+        "what was committed before is safe"
+        if doing == "written to"
+        else "if it is damaged, restore it from a backup or index the archive anew"
+    )
+    return CatalogueError(f"the catalogue {location} cannot be {doing} ({said}): {after}")
+
+
+def _is_away(error: DBAPIError, state: str | None) -> bool:
+    # Of a connection that was refused or broke, psycopg gives an OperationalError without a state.
+    is_operational = type(error.orig).__name__ == "OperationalError"
+    known = state.startswith(_AWAY) if state else is_operational
+    return error.connection_invalidated or known
+
+
+def _unreachable(location: str, said: str) -> CatalogueUnreachable:
+    url = make_url(location)
+    host = url.host or str(url.query.get("host", "")) or "of this machine"
+    server = f"{host}:{url.port}" if url.port else host
+    options = f"-h {host} " if url.host or "host" in url.query else ""
+    options += f"-p {url.port} " if url.port else ""
+    options += f"-U {url.username} " if url.username else ""
+    for pattern, sentence in _CAUSES:
+        found = pattern.search(said)
+        if found:
+            return CatalogueUnreachable(
+                sentence.format(server=server, options=options, **found.groupdict())
+            )
+    return CatalogueUnreachable(
+        f"the database server {server} does not answer ({said}): start it, or look for a slip in "
+        "its address"
+    )

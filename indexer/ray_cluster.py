@@ -1,0 +1,186 @@
+"""A Ray cluster: connecting to it, its machines, and a place on one of them.
+
+Ray is quiet here: it reports nothing to its makers, prints nothing of its own, and leaves signals
+to the command.
+"""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from indexer.encoders.runtime import PROVIDER_VARIABLE
+from indexer.errors import IndexingError
+from indexer.ray_actor import RemoteAnalyser
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before the import, as a cluster of our own reads it
+
+try:
+    import ray
+    from ray._private import worker as _ray_worker
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+except ImportError as missing:
+    raise IndexingError(f"--ray needs Ray ({missing}): `pip install echoic[ray]`") from missing
+
+LOCAL = "local"
+"""The address of a cluster on this machine alone, made for one run."""
+
+_ANSWERS_WITHIN_S = 5.0
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class ClusterUnusable(IndexingError):
+    """There is no Ray cluster at an address, or its machines cannot do the work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine of the cluster.
+
+    Attributes
+    ----------
+    name : str
+        Host name and address.
+    n_places : int
+        How many actors it is given at most. Each has a core; one core is left free, so that a
+        process that died can be replaced and there is something for who commits.
+    """
+
+    id: str
+    name: str
+    n_places: int
+
+
+def connect(address: str, n_workers: int | None) -> None:
+    """Connect this process to a cluster.
+
+    Parameters
+    ----------
+    address : str
+        ``"HOST:PORT"``; ``"auto"`` for the one that this machine belongs to; ``"local"`` for one
+        that is made here and ends with this process.
+    n_workers : int or None
+        How many cores a local cluster is to use; by default all but one.
+
+    Raises
+    ------
+    ClusterUnusable
+        If there is none, or it has another version of Ray or Python.
+    """
+    options: dict[str, Any] = {"include_dashboard": False, "num_cpus": n_workers and n_workers + 1}
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or "auto"
+    if address != LOCAL:
+        options = {}
+        _assure_that_it_answers(address)
+    with _our_own_signals():
+        try:
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            ray.shutdown()
+            raise ClusterUnusable(
+                f"no Ray cluster can be used at {address} ({str(error).strip()}): it has to have "
+                "the Ray and the Python of this machine, and if it asks for a token this machine "
+                "needs RAY_AUTH_MODE=token and the file ~/.ray/auth_token of its head"
+            ) from error
+    # The switch of Ray's own debugger: what goes wrong would be printed between our JSON lines.
+    _ray_worker._worker_logs_enabled = False
+
+
+def _assure_that_it_answers(address: str) -> None:
+    """Fail at once where Ray would try for many minutes."""
+    if address == "auto":
+        return  # it looks for a cluster among the processes of this machine
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in address:
+        raise ClusterUnusable(f"{address!r} is no address of a Ray cluster: give HOST:PORT or auto")
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWERS_WITHIN_S).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterUnusable(
+            f"no Ray cluster answers at {address} ({error}): `ray start --head --port={port}` "
+            "begins one"
+        ) from error
+
+
+@contextmanager
+def _our_own_signals() -> Iterator[None]:
+    """Keep the handlers of signals; Ray sets one that would end a run in its middle."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def is_on_gpus() -> bool:
+    """Tell whether encoders are to run on the GPUs of the cluster."""
+    return os.environ.get(PROVIDER_VARIABLE, "").lower() == "cuda"
+
+
+def nodes() -> list[Node]:
+    """Return the machines that can be given work."""
+    found = []
+    for entry in ray.nodes():
+        resources: Mapping[str, float] = entry["Resources"]
+        n_cores = int(resources.get("CPU", 0))
+        n_places = min(n_cores, max(1, n_cores - 1))
+        if is_on_gpus():
+            n_places = min(n_places, int(resources.get("GPU", 0)))
+        if entry["Alive"] and n_places:
+            name = f"{entry['NodeManagerHostname']} ({entry['NodeManagerAddress']})"
+            found.append(Node(entry["NodeID"], name, n_places))
+    return found
+
+
+def start_actor(node: Node) -> Any:
+    """Begin to start an analyser on a machine; Ray never moves it nor starts it again."""
+    environment = dict.fromkeys(_THREADS, "1")
+    if PROVIDER_VARIABLE in os.environ:
+        environment[PROVIDER_VARIABLE] = os.environ[PROVIDER_VARIABLE]
+    return (
+        ray.remote(RemoteAnalyser)
+        .options(
+            num_cpus=1,
+            num_gpus=1 if is_on_gpus() else 0,
+            max_restarts=0,
+            max_task_retries=0,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
+            runtime_env={"env_vars": environment},
+        )
+        .remote()
+    )
+
+
+def end_actor(actor: Any) -> None:
+    """End an analyser at once; what it has in hand is dropped."""
+    with suppress(ray.exceptions.RayError):
+        ray.kill(actor)
+
+
+def disconnect() -> None:
+    """Leave the cluster; a local one ends."""
+    ray.shutdown()
+
+
+__all__ = [
+    "LOCAL",
+    "ClusterUnusable",
+    "Node",
+    "connect",
+    "disconnect",
+    "end_actor",
+    "is_on_gpus",
+    "nodes",
+    "ray",
+    "start_actor",
+]

@@ -1,0 +1,62 @@
+"""URLs of servers: read, shown without their password, refused in words. No server is needed."""
+
+from pathlib import Path
+
+import pytest
+
+from db.catalogue import Catalogue
+from db.errors import CatalogueError, CatalogueUnreachable
+from db.server import server_url, shown
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("/home/ada/catalogue", "/home/ada/catalogue"),
+        ("postgresql://ada@host/db", "postgresql://ada@host/db"),
+        ("postgresql://ada:secret@host:5432/db", "postgresql://ada:***@host:5432/db"),
+        ("postgresql://ada:sec@ret:/@host/db", "postgresql://ada:***@host/db"),
+        ("postgresql://:secret@host/db", "postgresql://:***@host/db"),
+        (
+            "postgresql://host/db?user=a&password=s&x=1",
+            "postgresql://host/db?user=a&password=***&x=1",
+        ),
+        ("postgresql://h/db?sslPassword=s", "postgresql://h/db?sslPassword=***"),
+        ("postgresql://[::1]:5432/db", "postgresql://[::1]:5432/db"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(given: str, expected: str) -> None:
+    assert shown(given) == expected
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_any_spelling_of_postgresql_goes_through_psycopg(scheme: str) -> None:
+    assert server_url(f"{scheme}://host/db").drivername == "postgresql+psycopg"
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("mysql://ada:secret@host/db", "can hold a catalogue"),
+        ("postgresql+asyncpg://ada:secret@host/db", "through psycopg"),
+        ("postgresql://ada:secret@host:port/db", "not the URL of a database"),
+        ("postgresql://ada:sec@ret@host/db", "write %40"),
+        ("sqlite:///somewhere", "give the folder"),
+        ("://", "not the URL of a database"),
+    ],
+)
+def test_a_url_of_something_else_is_refused_without_its_password(
+    location: str, expected: str
+) -> None:
+    with pytest.raises(CatalogueError, match=expected) as raised:
+        Catalogue.open(location, create=True)
+    assert "sec" not in str(raised.value)
+    assert "ret" not in str(raised.value)
+
+
+def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg", reason="install echoic[postgres] to test on PostgreSQL")
+    with pytest.raises(CatalogueUnreachable, match=r"does not answer.*start it") as raised:
+        Catalogue.open(f"postgresql://ada:secret@/db?host={tmp_path}")
+    assert str(tmp_path) in str(raised.value)
+    assert "secret" not in str(raised.value)
