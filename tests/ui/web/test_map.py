@@ -382,10 +382,10 @@ def test_everybody_can_use_the_map(
             if fault["impact"] in ("serious", "critical")
         ]
         assert found == []
-        pinch(page, (x, y))
-        page.wait_for_function(
-            "(e) => Number(e.dataset.zoom) > 1.5", arg=page.locator(STAGE).element_handle()
-        )
+        stage = page.locator(STAGE)
+        stage.scroll_into_view_if_needed()  # what was clicked last may have scrolled the page
+        pinch(page, on_screen(page, points.places[0]))
+        page.wait_for_function("(e) => Number(e.dataset.zoom) > 1.5", arg=stage.element_handle())
 
 
 def pinch(page: "Page", at: tuple[float, float]) -> None:

@@ -63,8 +63,6 @@ def _map(served: Archive) -> None:
         _offer_to_draw("Draw the map", first=True)
         return
     _state(row, served, found.points)
-    if not len(served.catalogue.columns().has("heard")):
-        st.caption("`echoic tag` gives colours by what is heard.")
     sound_map(
         found.address(field),
         key="map",
@@ -93,6 +91,8 @@ def _state(row: Any, served: Archive, points: MapPoints) -> None:
             f"{count_text(n_lacking, 'recording is', 'recordings are')} not on it: the encoder "
             "has not heard them yet; index the folder again."
         )
+    if not len(served.catalogue.columns().has("heard")):
+        said.append("The command “echoic tag” gives colours by what is heard.")
     row.caption(plain(" ".join(said)), width="content")
     if points.n_new or points.n_gone:
         _offer_to_draw("Draw anew")
