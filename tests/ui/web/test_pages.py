@@ -399,3 +399,22 @@ def test_a_saved_search_tells_what_is_new_until_somebody_has_seen_it(
         button(saved, "Delete the search").click().run()
         assert saved_searches(opened) == []
         assert "No saved searches yet" in said(saved)
+
+
+def test_a_hit_of_a_dropped_sound_is_opened_with_the_passages_that_are_like_it(
+    app: AppTest, sounds: Path
+) -> None:
+    """The address of the page Recording says which sound was dropped in, and which part of it."""
+    (number,) = archive().catalogue.find_files("village-edge.flac")
+    page = AppTest.from_string(
+        "from ui.web.pages import recording\nrecording.page()", default_timeout=60
+    )
+    page.query_params["id"] = str(number)
+    for path, is_like in (("animals/dog-barking.wav", True), ("animals/cat-meowing.ogg", False)):
+        upload = archive().uploads.keep((sounds / path).read_bytes(), path)
+        for part in ("", "@0-4.5"):
+            page.query_params["clip"] = f"{upload.name}{part}"
+            page.run()
+            assert not page.exception and not page.error
+            said = [caption.value for caption in page.caption]
+            assert any("No passage of it" in text for text in said) != is_like

@@ -127,9 +127,9 @@ def go_to(page: str, **parameters: str) -> None:
     st.switch_page(st.session_state["pages"][page], query_params=parameters)
 
 
-def open_recording(action: dict[str, Any], query: str = "") -> None:
+def open_recording(action: dict[str, Any], query: str = "", clip: str = "") -> None:
     """Remember that somebody wants to see a recording; `follow` goes there."""
-    st.session_state["to_recording"] = {"id": str(action["recording"]), "q": query}
+    st.session_state["to_recording"] = {"id": str(action["recording"]), "q": query, "clip": clip}
 
 
 def follow() -> None:

@@ -32,7 +32,7 @@ from ui.web.pages.common import (
     through_file,
 )
 from ui.web.pages.keeping import keep, offer_to_keep
-from ui.web.pages.sounds import take_away
+from ui.web.pages.sounds import clip_of, take_away
 from ui.web.texts import description_rows, descriptor_rows, format_text
 
 _SIMILAR = 6
@@ -56,7 +56,8 @@ def _recording(served: Archive) -> None:
     if not (number.isdecimal() and len(number) < 19):
         raise UnknownName("choose a recording on the page Search")
     recording = served.catalogue.recording(int(number))
-    passages = _passages(served, text, recording)
+    query = _asked(served, text)
+    passages = _passages(served, query, recording)
     card = recording_card(recording, passages or (), large=True, key="page-")
     card["actions"] = [MORE, KEEP]
 
@@ -67,8 +68,8 @@ def _recording(served: Archive) -> None:
             _search_for_more(action)
 
     hit_list([card], key="recording", label="Recording", on_action=act, hint=True)
-    if passages == ():
-        st.caption(_how_it_answers(served, text, recording))
+    if query is not None and passages == ():
+        st.caption(_how_it_answers(served, query, recording))
     told, measured = st.columns(2, gap="large")
     with told:
         st.markdown("#### What is written about it")
@@ -84,18 +85,25 @@ def _recording(served: Archive) -> None:
     _similar(served, recording)
 
 
-def _passages(served: Archive, text: str, recording: RecordingInfo) -> tuple[Passage, ...] | None:
+def _asked(served: Archive, text: str) -> Query | None:
+    """Return the search that led here; None if it cannot be read."""
+    with telling():
+        return asking.read(text, clip_of(served, st.query_params.get("clip", "")))
+    return None
+
+
+def _passages(
+    served: Archive, query: Query | None, recording: RecordingInfo
+) -> tuple[Passage, ...] | None:
     """Return the passages that answer the search; None if it asks for no sound."""
     with telling():
-        query = asking.read(text)
-        if query.sounds:
+        if query is not None and query.sounds:
             return served.occurrences(query, recording.id)
     return None
 
 
-def _how_it_answers(served: Archive, text: str, recording: RecordingInfo) -> str:
+def _how_it_answers(served: Archive, query: Query, recording: RecordingInfo) -> str:
     """Say why a search gives a recording that has no passage for it."""
-    query = asking.read(text)
     this = Condition("id", (Range(float(recording.id), float(recording.id)),))
     hits = served.search(replace(query, conditions=(*query.conditions, this)), k=1).hits
     if any(Source.WORDS in hit.found_by for hit in hits):

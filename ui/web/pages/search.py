@@ -23,7 +23,7 @@ from ui.web.keeping import entry_of
 from ui.web.pages.common import follow, open_recording, plain, show_page, telling
 from ui.web.pages.exporting import export_form
 from ui.web.pages.keeping import ask_for_list, keep, offer_to_keep
-from ui.web.pages.sounds import given, sound_input, take_away
+from ui.web.pages.sounds import clip_text, given, sound_input, take_away
 from ui.web.suggestions import suggestions
 from ui.web.texts import title_of
 
@@ -73,6 +73,7 @@ def _search(served: Archive) -> None:
     if fault := st.session_state.pop("fault", None):
         st.warning(plain(fault))
     example = _example(served)
+    st.session_state["asked_clip"] = clip_text(example)
     if not text.strip() and example is None:
         _welcome_back(served)
         return
@@ -400,7 +401,7 @@ def _act(action: dict[str, Any]) -> None:
     """Do what a card's button asks for."""
     asked = st.session_state.get("asked", "")
     if action["kind"] == "open":
-        open_recording(action, asked)
+        open_recording(action, asked, st.session_state.get("asked_clip", ""))
         return
     if action["kind"] == "keep":
         keep(action, asked)

@@ -1,10 +1,16 @@
 """A sound of the user's own: dropped in, or recorded with the microphone."""
 
+import re
+
 import streamlit as st
 
 from db.errors import EchoicError
+from search.query import Example
 from ui.web.archive import Archive
 from ui.web.uploads import Upload
+
+_NUMBER = r"[0-9]{1,6}(?:\.[0-9]{1,6})?"
+_CLIP = re.compile(rf"(?P<name>[^@]+)(?:@(?P<begin>{_NUMBER})-(?P<end>{_NUMBER}))?")
 
 
 def sound_input(served: Archive, key: str) -> None:
@@ -51,6 +57,25 @@ def given(served: Archive, key: str) -> tuple[Upload, str] | None:
         st.session_state.pop(key, None)
         return None
     return upload, title
+
+
+def clip_text(example: Example | None) -> str:
+    """Write a sound that was dropped in, and the part of it that is meant, for an address."""
+    if example is None:
+        return ""
+    name = example.path.name
+    return name if example.from_s is None else f"{name}@{example.from_s:g}-{example.to_s:g}"
+
+
+def clip_of(served: Archive, text: str) -> Example | None:
+    """Read what `clip_text` has written; None if it is nothing, or is kept no longer."""
+    found = _CLIP.fullmatch(text)
+    upload = served.uploads.find(found["name"]) if found else None
+    if found is None or upload is None:
+        return None
+    if found["begin"] is None:
+        return Example(upload.path)
+    return Example(upload.path, float(found["begin"]), float(found["end"]))
 
 
 def take_away(key: str) -> None:
