@@ -292,7 +292,8 @@ class RayPool:
         return failed and before is None and self._is_there_another(node)
 
     def _is_there_another(self, node: Node) -> bool:
-        return any(place.node.id != node.id and place.is_at_work for place in self._places)
+        # One that is still getting ready counts: it can try the file when it is.
+        return any(place.node.id != node.id for place in self._places)
 
     def _note_false_start(self, node: Node, error: Exception) -> None:
         if _is_loss(error):

@@ -57,8 +57,8 @@ class Run:
         self.events: list[dict[str, object]] = []
         self.said: list[str] = []
         self._readers = [
-            threading.Thread(target=self._read_events),
-            threading.Thread(target=self._read_errors),
+            threading.Thread(target=self._read_events, daemon=True),
+            threading.Thread(target=self._read_errors, daemon=True),
         ]
         for reader in self._readers:
             reader.start()
@@ -73,14 +73,23 @@ class Run:
         for line in self.process.stderr:
             self.said.append(line.strip())
 
+    @property
+    def n_done(self) -> int:
+        """How many files are committed."""
+        return sum(event["event"] == "done" for event in list(self.events))
+
     def has_done(self, n: int) -> bool:
         """Tell whether so many files are committed."""
         assert self.process.poll() is None, "it ended too early to prove anything"
-        return sum(event["event"] == "done" for event in list(self.events)) >= n
+        return self.n_done >= n
 
     def has_waited(self, n: int) -> bool:
         """Tell whether it has said so many times that it waits."""
         return sum(line.startswith("Waiting:") for line in list(self.said)) >= n
+
+    def has_gone_on(self, n: int) -> bool:
+        """Tell whether it has said so many times that the server is back."""
+        return sum("answers again" in line for line in list(self.said)) >= n
 
     def finish(self) -> int:
         code = self.process.wait(timeout=240)
@@ -97,11 +106,12 @@ def test_a_run_waits_for_a_server_that_was_stopped_and_goes_on(
     folders = [str(sounds / "north"), str(sounds / "south")]
     run = Run(folders, url)
     for turn in (1, 2):  # what holds the lock is new the second time
-        wait_for(partial(run.has_done, turn * N_SOUNDS // 4))
+        wait_for(partial(run.has_done, run.n_done + 1))
         own_server.stop(mode)
         wait_for(partial(run.has_waited, turn))
         assert run.process.poll() is None
         own_server.start()
+        wait_for(partial(run.has_gone_on, turn))  # it looks only now and then
     assert run.finish() == 0, run.said
     assert [line.split(":")[0] for line in run.said] == [
         "Waiting",

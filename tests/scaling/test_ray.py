@@ -218,7 +218,7 @@ def test_files_that_a_machine_cannot_read_any_more_are_done_elsewhere(
     reader_of(sorted(Path(folders[0]).iterdir()), below=behind_a_mount)
     for folder in folders:
         cut_off(behind_a_mount, folder)
-    assert run.finish() == 0, run.said
+    assert run.finish() == 0, (run.said, run.events)
     said = said_of_a_machine_not_used(run)
     assert said == "files failed there that another machine can read."
     assert contents(catalogue) == alone
