@@ -14,8 +14,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from db.errors import CatalogueError, CatalogueLocked, CatalogueUnreachable
 
-_PASSWORD = re.compile(r"(://[^:/@?]*):.*@")
-_PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
+# Users and passwords may hold what ends them in a URL: rather too much is hidden than too little.
+_PASSWORD = re.compile(r"(://[^:]*):.*@", re.DOTALL)
+_PASSWORD_OPTION = re.compile(r"([?&](?:(?:ssl)?password|token)=)[^&]*", re.IGNORECASE)
 _DRIVER: Final = "postgresql+psycopg"
 _LIKE: Final = "postgresql://USER@HOST/DATABASE"
 
@@ -50,7 +51,7 @@ _CAUSES: Final = (
 
 
 def shown(location: str) -> str:
-    """Return a folder or URL as it may be shown to anybody: without the password."""
+    """Return a folder, URL or argument as it may be shown to anybody: without the password."""
     if "://" not in location:
         return location
     return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", location))
