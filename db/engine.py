@@ -4,6 +4,7 @@ SQLite is the default; a SQLAlchemy URL names a PostgreSQL server. All SQL text 
 them understands stands here, in `db.full_text` and in `db.server_lock`.
 """
 
+import os
 import sqlite3
 import threading
 from contextlib import closing
@@ -20,14 +21,19 @@ LOCK_SPACE: Final = 0x4563686F  # "Echo"
 _TURN: Final = 1
 _TURN_WAIT: Final = "60s"
 
-# A connection that a firewall has dropped is noticed in a minute, not in two hours.
+# A connection that a firewall has dropped is noticed in a minute, not in two hours: here, and by
+# the server, where a machine that has vanished in its turn would keep all others waiting.
 _CONNECTING: Final[dict[str, Any]] = {
     "application_name": "echoic",
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
 }
+_OF_THE_SERVER: Final = (
+    "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+)
 
 
 def sqlite_url(database: Path, *, read_only: bool = False) -> URL:
@@ -94,7 +100,7 @@ def make_engine(url: URL | str) -> Engine:
 def _make_server_engine(url: URL) -> Engine:
     engine = create_engine(
         url,
-        connect_args={name: value for name, value in _CONNECTING.items() if name not in url.query},
+        connect_args=_connecting(url),
         isolation_level="REPEATABLE READ",
         pool_pre_ping=True,
         max_overflow=20,
@@ -107,6 +113,15 @@ def _make_server_engine(url: URL) -> Engine:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK_SPACE}, {_TURN})")
 
     return engine
+
+
+def _connecting(url: URL) -> dict[str, Any]:
+    """Return how to connect, as far as the URL does not say it otherwise."""
+    ours = {name: value for name, value in _CONNECTING.items() if name not in url.query}
+    # Given these, the driver reads PGOPTIONS no more. What comes last wins.
+    theirs = url.query.get("options") or os.environ.get("PGOPTIONS", "")
+    said = [theirs] if isinstance(theirs, str) else theirs
+    return ours | {"options": " ".join((_OF_THE_SERVER, *said))}
 
 
 def compact(engine: Engine) -> str | None:

@@ -24,6 +24,10 @@ class CatalogueLocked(CatalogueError):
     """Another process is writing to this catalogue."""
 
 
+class TurnMissed(CatalogueLocked):
+    """The turn of a transaction did not come in time; it may do so later."""
+
+
 class CatalogueUnreachable(CatalogueError):
     """The server that holds the catalogue does not answer; it may do so later."""
 

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection
 
 from db.errors import CatalogueError, CatalogueLocked
+from db.server import shown
 
 
 class Lock(Protocol):
@@ -97,6 +98,6 @@ def this_process() -> dict[str, str | int]:
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "user": user,
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:4]]),
+        "command": " ".join([Path(sys.argv[0]).name, *map(shown, sys.argv[1:4])]),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }

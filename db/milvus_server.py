@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from db.errors import CollectionGone, VectorIndexError
+from db.server import shown
 
 TOKEN_VARIABLE: Final = "ECHOIC_VECTORS_TOKEN"
 """Where the user and password, or the API key, of a server stand: ``user:password``."""
@@ -310,7 +311,7 @@ def check_uri(uri: str) -> str:
     """
     try:
         parts = urlsplit(uri)
-        host, secret = parts.hostname, parts.username or parts.password
+        host, secret = parts.hostname, "@" in parts.netloc or parts.query or parts.fragment
         _ = parts.port
     except ValueError:
         host, secret = None, None
@@ -318,12 +319,13 @@ def check_uri(uri: str) -> str:
     if not host or not uri.startswith(("http://", "https://")):
         raise VectorIndexError(
             "vectors can be kept on a Milvus server, named as http://HOST:19530, or in files, "
-            f"named by the word files; not in {uri!r}"
+            f"named by the word files; not in {shown(uri)!r}"
         )
     if secret:
         raise VectorIndexError(
-            f"leave user and password out of the address of the Milvus server {host}, which is "
-            f"stored in the catalogue: put USER:PASSWORD into {TOKEN_VARIABLE}"
+            f"leave user, password and token out of the address of the Milvus server {host}, which "
+            "is stored in the catalogue and ends with its port: put USER:PASSWORD into "
+            f"{TOKEN_VARIABLE}"
         )
     return uri
 

@@ -1,11 +1,11 @@
-"""Waiting for a database server that is away, so that a night's run outlives its restart."""
+"""Waiting for a database that is away or busy, so that a night's run outlives that."""
 
 import math
 import time
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
-from db.errors import CatalogueUnreachable
+from db.errors import CatalogueUnreachable, TurnMissed
 
 _PAUSE_S: Final = 0.5
 
@@ -19,7 +19,7 @@ class Stop(Protocol):
 
 
 class Patience:
-    """Waits for a server, and tells so. For one thread.
+    """Waits for a server or for its turn, and tells so. For one thread.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Patience:
         self._is_waiting = False
 
     def outlast(self, work: Callable[[], _Done]) -> _Done:
-        """Do something; begin again when the server has gone away in the middle and is back.
+        """Do something; begin again if the server goes away in the middle, or the turn is missed.
 
         What it does may use this as well: then the outermost waits.
 
@@ -46,12 +46,15 @@ class Patience:
         ------
         CatalogueUnreachable
             If it stays away for too long, or `stop` is set meanwhile.
+        TurnMissed
+            If the turn does not come for as long, or `stop` is set meanwhile.
         """
         if self._is_waiting:
             return work()
         try:
             return work()
-        except CatalogueUnreachable as trouble:
+        except (CatalogueUnreachable, TurnMissed) as trouble:
+            is_away = isinstance(trouble, CatalogueUnreachable)
             self._say(f"Waiting: {trouble}. What was committed is safe")
             gave_way = time.monotonic()
             self._is_waiting = True
@@ -59,7 +62,7 @@ class Patience:
             done = self._again(work, gave_way)
         finally:
             self._is_waiting = False
-        self._say("The database server answers again")
+        self._say("The database server answers again" if is_away else "It is our turn again")
         return done
 
     def _again(self, work: Callable[[], _Done], gave_way: float) -> _Done:
@@ -67,6 +70,6 @@ class Patience:
             time.sleep(_PAUSE_S)
             try:
                 return work()
-            except CatalogueUnreachable:
+            except (CatalogueUnreachable, TurnMissed):
                 if self._stop.is_set() or time.monotonic() - gave_way >= self._most_s:
                     raise

@@ -247,10 +247,7 @@ class SegmentIndex:
         Returns how many it still lacks because they are.
         """
         present = index.ids()
-        # Damage in SQL may put a range beyond the next segment.
-        size = max(
-            int(ends.max(initial=0)) for ends in (present + 1, ranges.firsts + ranges.counts)
-        )
+        size = max(ranges.next_segment, int(present.max(initial=-1)) + 1)
         owned = unpack(pack_ranges(ranges.firsts, ranges.counts, size), size)
         is_present = np.zeros(size, dtype=np.bool_)
         is_present[present] = True
@@ -290,7 +287,11 @@ class SegmentIndex:
         with self._catalogue.session() as session:
             state = self._progress(session)
             rows = np.array(session.execute(query).all(), dtype=np.int64).reshape(-1, 3)
-        recordings, firsts, counts = rows.T.copy()
+        firsts, counts = rows[:, 1], rows[:, 2]
+        fits = (firsts >= 0) & (counts >= 0) & (counts <= state.next_segment - firsts)
+        for recording_id in rows[~fits, 0].tolist():
+            self._leave_out(recording_id, "its segment numbers were never given out")
+        recordings, firsts, counts = rows[fits].T.copy()
         return state, _Ranges(recordings, firsts, counts, Places(recordings), state.next_segment)
 
     def _add_from_sql(self, index: VectorIndex, recording_ids: NDArray[np.int64]) -> None:

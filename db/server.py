@@ -12,10 +12,11 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from db.errors import CatalogueError, CatalogueLocked, CatalogueUnreachable
+from db.errors import CatalogueError, CatalogueUnreachable, TurnMissed
 
-_PASSWORD = re.compile(r"(://[^:/@?]*):.*@")
-_PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
+# Users and passwords may hold what ends them in a URL: rather too much is hidden than too little.
+_PASSWORD = re.compile(r"(://[^:]*):.*@", re.DOTALL)
+_PASSWORD_OPTION = re.compile(r"([?&](?:(?:ssl)?password|token)=)[^&]*", re.IGNORECASE)
 _DRIVER: Final = "postgresql+psycopg"
 _LIKE: Final = "postgresql://USER@HOST/DATABASE"
 
@@ -50,7 +51,7 @@ _CAUSES: Final = (
 
 
 def shown(location: str) -> str:
-    """Return a folder or URL as it may be shown to anybody: without the password."""
+    """Return a folder, URL or argument as it may be shown to anybody: without the password."""
     if "://" not in location:
         return location
     return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", location))
@@ -105,7 +106,7 @@ def telling(location: str, doing: str) -> Iterator[None]:
     ------
     CatalogueUnreachable
         If the server does not answer, or went away in the middle.
-    CatalogueLocked
+    TurnMissed
         If the turn of a transaction does not come.
     CatalogueError
         If anything else is wrong.
@@ -124,7 +125,7 @@ def _in_words(error: DBAPIError, location: str, doing: str) -> CatalogueError:
     said = next(iter(str(error.orig).splitlines()), "")  # what follows are hints and positions
     state = getattr(error.orig, "sqlstate", None)
     if state == _NO_TURN or "database is locked" in said:
-        return CatalogueLocked(
+        return TurnMissed(
             f"another process has been writing to the catalogue {location} for a minute without a "
             "pause: try again when it has finished"
         )

@@ -14,6 +14,7 @@ from db.milvus_server import MilvusServer
 from db.milvus_store import stray_collections
 from db.schema import EncoderRow, IndexFileRow
 from db.segment_index import SegmentIndex
+from db.server import shown
 from db.vector_location import (
     ENVIRONMENT_VARIABLE,
     FILES,
@@ -44,8 +45,8 @@ def move_vectors(writer: CatalogueWriter, location: str) -> list[str]:
     said = os.environ.get(ENVIRONMENT_VARIABLE)
     if said and said != location:
         raise VectorIndexError(
-            f"{ENVIRONMENT_VARIABLE} says that the vectors are at {said}: unset it before you move "
-            f"them to {location}"
+            f"{ENVIRONMENT_VARIABLE} says that the vectors are at {shown(said)}: unset it before "
+            f"you move them to {location}"
         )
     with catalogue.session() as session:
         before = stored_location(session)

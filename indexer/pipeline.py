@@ -212,7 +212,9 @@ class _Run:
             outlast(partial(self._save_postings, fingerprinter))
         for plan in plans:
             # Some of the vanished have been found again elsewhere.
-            known = self._writer.catalogue.known_files(plan.collection.id).values()
+            known = outlast(
+                partial(self._writer.catalogue.known_files, plan.collection.id)
+            ).values()
             vanished = set(plan.missing)
             self._summary.n_missing += sum(f.missing and f.id in vanished for f in known)
         self._summary.stopped = self._stop.is_set()

@@ -131,7 +131,7 @@ class RayPool:
         """Do jobs and yield each with its result, in the order in which they are done.
 
         When nothing is done for `tick_s` seconds, None is yielded. A job is taken from the iterator
-        only when an actor is free for it.
+        only when an actor is free for it, or to see whether one is left when there is no actor.
 
         Raises
         ------
@@ -239,6 +239,12 @@ class RayPool:
                 else:
                     place.task = task
                     place.answer = place.actor.analyse.remote(task.job)
+        if not self._places and not self._waiting:
+            job = next(jobs, None)
+            if job is None:
+                is_exhausted = True
+            else:
+                self._waiting.append(_Task(job))
         return self._stop.is_set() or (is_exhausted and not self._waiting)
 
     def _next(self, jobs: Iterator[Job], node: Node) -> _Task | None:
@@ -302,8 +308,7 @@ class RayPool:
         self._false_starts[node.id] = n_before + 1
         died = isinstance(error, ray.exceptions.ActorDiedError) and not error._actor_init_failed
         if not died or n_before + 1 >= _MOST_FALSE_STARTS:
-            last_line = str(error).strip().splitlines()[-1]
-            self._exclude(node, f"{last_line}; is this Echoic installed there?")
+            self._exclude(node, f"{_last_line(error)}; is this Echoic installed there?")
 
     def _note_trouble(
         self, task: _Task, node: Node, error: Exception
@@ -315,7 +320,9 @@ class RayPool:
         else:
             task.deaths.append(node.name)
         if len(task.deaths) >= _MOST_DEATHS:
-            reason = f"killed, or crashed, on {' and again on '.join(task.deaths)}"
+            raised = isinstance(error, ray.exceptions.RayTaskError)
+            how = f"ended by {_last_line(error)}" if raised else "killed, or crashed"
+            reason = f"{how}, on {' and again on '.join(task.deaths)}"
         elif task.n_losses >= _MOST_LOSSES:
             reason = f"lost with its machine {task.n_losses} times, last with {node.name}"
         else:
@@ -336,6 +343,11 @@ def _is_loss(error: Exception) -> bool:
     if isinstance(error, lost):
         return True
     return isinstance(error, errors.ActorDiedError) and "node has died" in str(error)
+
+
+def _last_line(error: Exception) -> str:
+    """Return what was raised, without the way to it."""
+    return next(reversed(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _is_as_planned(job: Job) -> bool:

@@ -103,6 +103,21 @@ def test_damaged_vectors_are_left_out_with_a_note_when_the_file_is_gone_too(
     )
 
 
+@pytest.mark.parametrize("first", [2**60, 2**63 - 1, 900, -1])
+def test_a_recording_whose_numbers_are_damaged_is_left_out_with_a_note(
+    writer: CatalogueWriter, tapes: int, first: int
+) -> None:
+    with writer.catalogue.transaction() as session:
+        damage = f"UPDATE embeddings SET first_segment = {first} WHERE recording_id = 3"
+        session.execute(text(damage))
+    index = SegmentIndex.open(writer.catalogue, ENCODER.name)
+    assert len(index) == 55 - 3
+    assert any("recording 3" in note for note in index.notes)
+    query = np.eye(1, ENCODER.dim, dtype=np.float32)
+    _, found = index.search(query, 5, recording_ids=np.array([3, 4]))
+    assert set(index.locate(found[found >= 0])[0].tolist()) == {4}
+
+
 def test_an_older_file_is_completed_from_sql(writer: CatalogueWriter, tapes: int) -> None:
     writer.store([analysis(tapes, "new.wav", n_segments=5)])
     forget(writer, "3.wav")

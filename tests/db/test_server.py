@@ -1,11 +1,13 @@
 """URLs of servers: read, shown without their password, refused in words. No server is needed."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from db.catalogue import Catalogue
 from db.errors import CatalogueError, CatalogueUnreachable
+from db.lock import this_process
 from db.server import server_url, shown
 
 
@@ -16,6 +18,10 @@ from db.server import server_url, shown
         ("postgresql://ada@host/db", "postgresql://ada@host/db"),
         ("postgresql://ada:secret@host:5432/db", "postgresql://ada:***@host:5432/db"),
         ("postgresql://ada:sec@ret:/@host/db", "postgresql://ada:***@host/db"),
+        ("postgresql://first@corp:secret@host/db", "postgresql://first@corp:***@host/db"),
+        ("postgresql://a/b?c:secret@host/db", "postgresql://a/b?c:***@host/db"),
+        ("--catalogue=postgresql://ada:secret@host/db", "--catalogue=postgresql://ada:***@host/db"),
+        ("http://host:19530?token=secret", "http://host:19530?token=***"),
         ("postgresql://:secret@host/db", "postgresql://:***@host/db"),
         (
             "postgresql://host/db?user=a&password=s&x=1",
@@ -27,6 +33,15 @@ from db.server import server_url, shown
 )
 def test_a_url_is_shown_without_its_password(given: str, expected: str) -> None:
     assert shown(given) == expected
+
+
+def test_a_process_is_named_without_the_password_that_it_was_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = "postgresql://ada:secret@host/db"
+    monkeypatch.setattr(sys, "argv", ["/bin/echoic", "index", f"--catalogue={url}", url])
+    shown_url = "postgresql://ada:***@host/db"
+    assert this_process()["command"] == f"echoic index --catalogue={shown_url} {shown_url}"
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])

@@ -10,6 +10,7 @@ from db import engine as database
 from db.catalogue import Catalogue
 from db.errors import CatalogueLocked
 from db.lists import NewEntry, add_entries, entries
+from db.patience import Patience
 from db.saved_searches import mark_seen, save_search, saved_search
 from db.writer import CatalogueWriter
 from tests.db.conftest import analysis
@@ -72,3 +73,21 @@ def test_who_waits_in_vain_for_a_turn_is_told_so(catalogue: Catalogue) -> None:
         blocker = database.for_writing(catalogue._engine).connect()
         with blocker, blocker.begin(), pytest.raises(CatalogueLocked, match="another process"):
             save_search(other, "theirs", "cat")
+
+
+def test_a_run_whose_turn_does_not_come_waits_for_it_and_goes_on(catalogue: Catalogue) -> None:
+    blocker = database.for_writing(catalogue._engine).connect()
+    said: list[str] = []
+
+    def say(news: str) -> None:
+        said.append(news)
+        blocker.close()  # the other has finished when the waiting is told of
+
+    patience = Patience(say, threading.Event(), most_s=30.0)
+    with Catalogue.open(catalogue.location, patience=patience) as mine, CatalogueWriter(mine) as w:
+        with mine.session() as session:
+            session.execute(text("PRAGMA busy_timeout = 50"))
+        blocker.begin()
+        w.add_collection("tapes", "/tapes")
+    assert [c.name for c in catalogue.collections()] == ["tapes"]
+    assert ["Waiting: another process" in said[0], said[1:]] == [True, ["It is our turn again"]]

@@ -18,6 +18,7 @@ from db.milvus_server import MOST_HITS, Hits
 from db.schema import Base, CatalogueInfo
 from db.segment_index import SegmentIndex
 from db.vector_location import ENVIRONMENT_VARIABLE, FILES, store_location, vector_location
+from db.vector_moving import move_vectors
 from db.writer import CatalogueWriter
 from tests.db.conftest import ENCODER, analysis
 from tests.db.test_segment_index import assert_in_step
@@ -32,9 +33,30 @@ def test_what_is_no_place_for_vectors_is_refused(catalogue: Catalogue, said: str
     assert vector_location(catalogue) == FILES
 
 
-def test_a_password_is_neither_stored_nor_shown(catalogue: Catalogue) -> None:
-    with pytest.raises(VectorIndexError, match="ECHOIC_VECTORS_TOKEN") as caught:
-        store_location(catalogue, "http://anna:secret@host:19530")
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("http://anna:secret@host:19530", "ECHOIC_VECTORS_TOKEN"),
+        ("http://host:19530?token=secret", "ECHOIC_VECTORS_TOKEN"),
+        ("ftp://anna:secret@host:19530", "named as http"),
+        ("http://anna:secret@host:port", "named as http"),
+    ],
+)
+def test_a_password_is_neither_stored_nor_shown(
+    catalogue: Catalogue, given: str, told: str
+) -> None:
+    with pytest.raises(VectorIndexError, match=told) as caught:
+        store_location(catalogue, given)
+    assert "secret" not in str(caught.value)
+    assert vector_location(catalogue) == FILES
+
+
+def test_a_password_in_the_environment_is_not_shown_when_vectors_are_moved(
+    writer: CatalogueWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "http://anna:secret@host:19530")
+    with pytest.raises(VectorIndexError, match="unset it") as caught:
+        move_vectors(writer, FILES)
     assert "secret" not in str(caught.value)
 
 

@@ -14,9 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from db.catalogue import Catalogue
+from db.errors import CatalogueLocked
+from db.writer import CatalogueWriter
 from tests.indexer.conftest import write_sound
 from tests.ui.running import PROJECT, as_process, within
 from ui.cli import cli
+from ui.commands.index import _move_vectors
 
 Run = Callable[..., tuple[str, str]]
 
@@ -46,6 +50,18 @@ def sounds(tmp_path: Path) -> Path:
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
     return tmp_path / "catalogue"
+
+
+def test_a_repair_of_one_machines_files_moves_nothing(catalogue: Path) -> None:
+    words = ["repair", "--index-only", "--vectors", "files"]
+    assert "leave out --index-only" in echoic(*words, catalogue=catalogue, code=2)
+
+
+def test_saying_where_the_vectors_are_already_keeps_no_other_writer_out(catalogue: Path) -> None:
+    with Catalogue.open(catalogue, create=True) as opened, CatalogueWriter(opened):
+        _move_vectors(str(catalogue), "files")
+        with pytest.raises(CatalogueLocked):
+            _move_vectors(str(catalogue), "http://host:19530")
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))

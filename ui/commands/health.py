@@ -56,6 +56,8 @@ def repair(index_only: bool, vectors: str | None, location: str | None) -> None:
 
     No file of the archive is touched.
     """
+    if index_only and vectors:
+        raise click.UsageError("--vectors moves them for everybody: leave out --index-only")
     from db import consistency
     from db.vector_moving import move_vectors
     from db.writer import CatalogueWriter

@@ -386,12 +386,18 @@ def _calibrate(catalogue: "Catalogue", encoders: "Iterable[Encoder]") -> None:
 
 def _move_vectors(location: str | None, vectors: str) -> None:
     """Let the catalogue keep its vectors at another place before anything is added."""
+    from db.vector_location import stored_location, vector_location
     from db.vector_moving import move_vectors
     from db.writer import CatalogueWriter
 
-    with open_catalogue(location, create=True) as catalogue, CatalogueWriter(catalogue) as writer:
-        for action in move_vectors(writer, vectors):
-            _tell(action[0].upper() + action[1:])
+    with open_catalogue(location, create=True) as catalogue:
+        with catalogue.session() as session:
+            stored = stored_location(session)
+        if stored == vectors == vector_location(catalogue):
+            return  # nothing for which other indexers would have to be kept out
+        with CatalogueWriter(catalogue) as writer:
+            for action in move_vectors(writer, vectors):
+                _tell(action[0].upper() + action[1:])
 
 
 def _on_ray(ctx: click.Context, address: str, n_workers: int) -> "OnRay":
