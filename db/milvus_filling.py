@@ -1,4 +1,4 @@
-"""Filling a collection on a Milvus server: SQL is never wrong.
+"""Filling a collection on a Milvus server: one process at a time, and SQL is never wrong.
 
 SQL says which vectors a collection holds, and readers go by that. So vectors are there before it
 says so, and stay until it no longer does. Whatever else lies in the collection counts for nothing:
@@ -6,9 +6,14 @@ after a database was restored from a backup it would be the vectors of recording
 under numbers that are given out again.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from db.catalogue import Catalogue
+from db.errors import CatalogueLocked, VectorIndexError
 from db.milvus_index import MilvusIndex
 from db.milvus_server import MilvusServer
 from db.vectors import as_ids
@@ -68,3 +73,40 @@ class FillingIndex(MilvusIndex):
             if len(leaving):
                 self._server.delete(self.name, leaving)
             self._leaving = leaving[:0]
+
+
+@contextmanager
+def filling(catalogue: Catalogue) -> Iterator[Callable[[], None]]:
+    """Keep others from filling the collections of a catalogue.
+
+    Yields what must be called before SQL is told what a collection holds: it raises if the lock was
+    lost in the meantime.
+
+    Raises
+    ------
+    VectorIndexError
+        If another process is filling them.
+    """
+    lock = catalogue.filling_lock()
+    if lock is None:
+        yield lambda: None
+        return
+    try:
+        lock.acquire()
+    except CatalogueLocked as error:
+        raise VectorIndexError(
+            f"another process is sending vectors to the server ({error}); they can be sent from "
+            "here when it is done"
+        ) from error
+
+    def assure() -> None:
+        if not lock.is_held():
+            raise VectorIndexError(
+                "the connection to the database was lost while vectors were sent to the server: "
+                "they are sent again when the index is brought up to date the next time"
+            )
+
+    try:
+        yield assure
+    finally:
+        lock.release()

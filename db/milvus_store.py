@@ -1,11 +1,12 @@
 """The vectors of an encoder on a Milvus server, shared by all who read the catalogue.
 
-Only who writes to the catalogue writes to the server. It notes in SQL which ids the
+Only who writes to the catalogue writes to the server, one at a time. It notes in SQL which ids the
 server then holds, so that a reader need not ask it for all of them, and how far SQL had come.
 Whatever was committed after that a reader takes from SQL and keeps in its own memory.
 """
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from db.errors import CollectionGone, VectorIndexError
 from db.faiss_index import FaissIndex
 from db.layered_index import LayeredIndex
 from db.milvus_filled import Filled
-from db.milvus_filling import FillingIndex
+from db.milvus_filling import FillingIndex, filling
 from db.milvus_index import CLUSTERED, EXACT, EXACT_UP_TO, MilvusIndex
 from db.milvus_server import MilvusServer
 from db.records import EncoderInfo
@@ -111,8 +112,21 @@ class MilvusStore:
         Raises
         ------
         VectorIndexError
-            If the server does not answer or refuses.
+            If the server does not answer or refuses, or another process is filling it.
         """
+        with filling(self._catalogue) as assure_alone:
+            return self._fill(writer, bring_in_step, assure_alone, thorough=thorough)
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _fill(
+        self,
+        writer: CatalogueWriter,
+        bring_in_step: BringInStep,
+        assure_alone: Callable[[], None],
+        *,
+        thorough: bool,
+    ) -> Loaded:
         server = self._server()
         held, generation = self._held(server, writer, thorough=thorough)
         progress = bring_in_step(held)
@@ -121,13 +135,12 @@ class MilvusStore:
             held.name, generation, progress.next_segment, progress.n_removals, len(held)
         )
         with writer.catalogue.transaction(of_contents=False) as session:
+            assure_alone()
             filled.write(session, self._encoder_id, held.ids())
         held.purge()
         for name in stray_collections(self._catalogue, server):
             server.drop(name)
         return Loaded(LayeredIndex(held), progress)
-
-    # -- inside ----------------------------------------------------------------------------
 
     def _server(self) -> MilvusServer:
         if self._connected is None:

@@ -9,14 +9,17 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
+from sqlalchemy import text
 
 from db import consistency
 from db.catalogue import Catalogue
 from db.errors import VectorIndexError
+from db.milvus_filling import filling
 from db.milvus_server import MilvusServer
 from db.overview import status
 from db.records import EncoderInfo
 from db.segment_index import SegmentIndex, save_indexes
+from db.server_lock import FILLING
 from db.vector_location import ENVIRONMENT_VARIABLE, FILES, store_location
 from db.vector_moving import move_vectors, remove_strays
 from db.writer import CatalogueWriter
@@ -246,6 +249,48 @@ def test_what_is_removed_stays_on_the_server_until_sql_no_longer_says_that_it_is
     assert save_indexes(writer) == []
     assert server.count(collection_of(writer.catalogue, server)) == 55 - 6
     assert problems(writer.catalogue) == []
+
+
+def test_of_two_indexers_one_at_a_time_fills_the_collection(
+    url: str, milvus: MilvusServerForTests, server: MilvusServer
+) -> None:
+    with Catalogue.open(url, create=True) as catalogue:
+        with CatalogueWriter(catalogue) as alone:
+            move_vectors(alone, milvus.uri)
+        with (
+            Catalogue.open(url) as elsewhere,
+            CatalogueWriter(catalogue, alone=False) as one,
+            CatalogueWriter(elsewhere, alone=False) as other,
+        ):
+            tapes = one.add_collection("tapes", "/tapes").id
+            one.store([analysis(tapes, "one.wav", n_segments=4)])
+            with filling(catalogue) as assure_alone:
+                other.store([analysis(tapes, "other.wav", n_segments=3)])
+                (note,) = save_indexes(other)
+                assert "another process is sending vectors to the server" in note
+                with pytest.raises(VectorIndexError, match="another process is sending"):
+                    remove_strays(elsewhere, milvus.uri)
+                assert_in_step(opened(elsewhere), elsewhere)
+                assert_the_lock_is_noticed_when_it_is_lost(catalogue, assure_alone)
+            assert save_indexes(other) == []
+            assert server.count(collection_of(catalogue, server)) == 4 + 3
+            assert problems(catalogue) == []
+            assert opened(catalogue).is_saved()
+
+
+def assert_the_lock_is_noticed_when_it_is_lost(
+    catalogue: Catalogue, assure_alone: Callable[[], None]
+) -> None:
+    assure_alone()
+    kill = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks "
+        "WHERE locktype = 'advisory' AND objid = :which AND granted "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    with catalogue.session() as session:
+        session.execute(kill, {"which": FILLING})
+    with pytest.raises(VectorIndexError, match="connection to the database was lost"):
+        assure_alone()
 
 
 def test_as_many_vectors_under_other_numbers_are_found_by_check_and_mended(
