@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from db.errors import CatalogueError, UnknownName
 from db.index_cache import IndexCache
 from db.landmarks import Landmarks, fingerprint_fault, unpack
 from db.lock import Lock
-from db.opening import open_database, writer_lock
+from db.opening import filling_lock, open_database, writer_lock
 from db.patience import Patience
 from db.records import CollectionInfo, EncoderInfo, Failure, KnownFile, RecordingInfo, SchemeInfo
 from db.rows import (
@@ -43,6 +43,9 @@ from db.schema import (
     RecordingRow,
 )
 from db.server import shown, telling
+
+if TYPE_CHECKING:
+    from db.server_lock import ServerLock
 
 _SLICE = 500  # ids in one IN clause; every database takes this many
 
@@ -200,6 +203,10 @@ class Catalogue:
             can write at once.
         """
         return writer_lock(self.location, self._engine, self.cache.folder, alone=alone)
+
+    def filling_lock(self) -> "ServerLock | None":
+        """Return the lock of who sends vectors to a server; None where a writer is alone anyway."""
+        return filling_lock(self.location, self._engine)
 
     def _connect(self, engine: Engine, doing: str) -> Connection:
         with telling(self.location, doing):

@@ -120,8 +120,8 @@ class MilvusIndex:
         Parameters
         ----------
         present : ndarray of int64, optional
-            The ids it holds, if they are known; the server is asked for all of them otherwise, and
-            if it holds another number of them.
+            The ids that are to be found, all others being passed over; by default all that it
+            holds. The server is asked which it holds only if they are fewer.
 
         Raises
         ------
@@ -141,8 +141,10 @@ class MilvusIndex:
                 f"the collection {name} of the Milvus server {server.uri} holds vectors of {held} "
                 f"components where {dim} are wanted: `echoic repair` fills it anew"
             )
-        if present is None or server.count(name) != len(present):
+        if present is None:
             present = server.ids(name)
+        elif server.count(name) < len(present):
+            present = np.intersect1d(present, server.ids(name), assume_unique=True)
         clustered = server.index_kind(name) == CLUSTERED
         return cls(server, name, dim, present, n_lists=n_lists if clustered else 1)
 

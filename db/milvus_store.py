@@ -1,11 +1,12 @@
 """The vectors of an encoder on a Milvus server, shared by all who read the catalogue.
 
-Only who writes to the catalogue writes to the server. It notes in SQL which ids the server then
-holds, so that a reader need not ask it for all of them, and how far SQL had come. Whatever was
-committed after that a reader takes from SQL and keeps in its own memory.
+Only who writes to the catalogue writes to the server, one at a time. It notes in SQL which ids the
+server then holds, so that a reader need not ask it for all of them, and how far SQL had come.
+Whatever was committed after that a reader takes from SQL and keeps in its own memory.
 """
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from db.errors import CollectionGone, VectorIndexError
 from db.faiss_index import FaissIndex
 from db.layered_index import LayeredIndex
 from db.milvus_filled import Filled
+from db.milvus_filling import FillingIndex, filling
 from db.milvus_index import CLUSTERED, EXACT, EXACT_UP_TO, MilvusIndex
 from db.milvus_server import MilvusServer
 from db.records import EncoderInfo
@@ -52,7 +54,7 @@ class MilvusStore:
         self._connected: MilvusServer | None = None
 
     def load(self) -> Loaded:
-        """Find the collection; SQL tells what it holds, if the number of vectors agrees."""
+        """Find the collection; SQL tells what it holds, unless it holds fewer vectors."""
         nothing = LayeredIndex(FaissIndex(self._encoder.dim))
         with self._catalogue.session() as session:
             filled = Filled.read(session, self._encoder_id)
@@ -100,7 +102,7 @@ class MilvusStore:
     ) -> Loaded:
         """Send to the server what it lacks, remove what it holds too much, and note that in SQL.
 
-        What was sent is on the server even if this is cut off; the next time goes on from there.
+        If this is cut off, what was sent counts for nothing and is sent again the next time.
 
         Parameters
         ----------
@@ -110,8 +112,21 @@ class MilvusStore:
         Raises
         ------
         VectorIndexError
-            If the server does not answer or refuses.
+            If the server does not answer or refuses, or another process is filling it.
         """
+        with filling(self._catalogue) as assure_alone:
+            return self._fill(writer, bring_in_step, assure_alone, thorough=thorough)
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _fill(
+        self,
+        writer: CatalogueWriter,
+        bring_in_step: BringInStep,
+        assure_alone: Callable[[], None],
+        *,
+        thorough: bool,
+    ) -> Loaded:
         server = self._server()
         held, generation = self._held(server, writer, thorough=thorough)
         progress = bring_in_step(held)
@@ -120,12 +135,12 @@ class MilvusStore:
             held.name, generation, progress.next_segment, progress.n_removals, len(held)
         )
         with writer.catalogue.transaction(of_contents=False) as session:
+            assure_alone()
             filled.write(session, self._encoder_id, held.ids())
+        held.purge()
         for name in stray_collections(self._catalogue, server):
             server.drop(name)
         return Loaded(LayeredIndex(held), progress)
-
-    # -- inside ----------------------------------------------------------------------------
 
     def _server(self) -> MilvusServer:
         if self._connected is None:
@@ -134,7 +149,7 @@ class MilvusStore:
 
     def _held(
         self, server: MilvusServer, writer: CatalogueWriter, *, thorough: bool
-    ) -> tuple[MilvusIndex, int]:
+    ) -> tuple[FillingIndex, int]:
         """Return the collection to fill, and its generation; make one if need be."""
         with writer.catalogue.session() as session:
             filled = Filled.read(session, self._encoder_id)
@@ -142,11 +157,8 @@ class MilvusStore:
             n_segments = _count_segments(session, self._encoder_id)
         if filled is not None:
             try:
-                held = MilvusIndex.attach(
-                    server,
-                    filled.collection,
-                    self._encoder.dim,
-                    present=None if thorough else ids,
+                held = FillingIndex.attach_to_fill(
+                    server, filled.collection, self._encoder.dim, ids, thorough=thorough
                 )
             except CollectionGone:
                 return self._new(server, filled.generation, n_segments, writer)
@@ -163,13 +175,13 @@ class MilvusStore:
         generation: int,
         n_segments: int,
         writer: CatalogueWriter | None,
-    ) -> tuple[MilvusIndex, int]:
+    ) -> tuple[FillingIndex, int]:
         """Make a collection; with a writer, put it in force at once."""
         # Milvus takes no other signs in a name.
         encoder = re.sub(r"[^A-Za-z0-9]+", "_", self._encoder.name)
         name = f"{_prefix(self._catalogue)}{encoder}_{generation:06d}"
         if writer is not None:
-            # So that what was sent before a crash need not be sent again.
+            # Readers shall not look for what was in one that is gone.
             with writer.catalogue.transaction(of_contents=False) as session:
                 nothing = np.empty(0, dtype=np.int64)
                 Filled(name, generation).write(session, self._encoder_id, nothing)
@@ -177,7 +189,7 @@ class MilvusStore:
             server.drop(name)
         is_small = server.is_lite or n_segments <= EXACT_UP_TO
         kind = EXACT if is_small else CLUSTERED
-        return MilvusIndex.create(server, name, self._encoder.dim, kind=kind), generation
+        return FillingIndex.create(server, name, self._encoder.dim, kind=kind), generation
 
     def _notes_on(self, held: MilvusIndex, filled: Filled) -> tuple[str, ...]:
         if len(held) == filled.n_vectors:

@@ -4,6 +4,7 @@ import os
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, insert, inspect, select, text
 
@@ -13,6 +14,9 @@ from db.location import index_folder
 from db.lock import Lock, WriterLock
 from db.schema import REVISION, CatalogueInfo
 from db.server import server_url, shown, telling
+
+if TYPE_CHECKING:
+    from db.server_lock import ServerLock
 
 FORMAT = "1"
 DATABASE_NAME = "catalogue.sqlite"
@@ -60,6 +64,16 @@ def writer_lock(location: str, engine: Engine, folder: Path, *, alone: bool) -> 
     from db.server_lock import ServerLock
 
     return ServerLock(engine, location, alone=alone)
+
+
+def filling_lock(location: str, engine: Engine) -> "ServerLock | None":
+    """Return the lock of `db.catalogue.Catalogue.filling_lock`."""
+    if "://" not in location:
+        return None
+
+    from db.server_lock import FILLING, ServerLock
+
+    return ServerLock(engine, location, alone=True, which=FILLING)
 
 
 def _connect_to_url(location: str) -> Engine:

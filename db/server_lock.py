@@ -16,7 +16,10 @@ from db.lock import this_process
 from db.schema import REVISION
 from db.server import telling
 
-_WRITERS: Final = {"space": LOCK_SPACE, "which": 2}
+WRITING: Final = 2
+FILLING: Final = 3
+"""Numbers of locks: for who writes, and for who sends vectors to a server of their own."""
+
 _LONGEST_NAME: Final = 63  # of PostgreSQL's, in bytes
 
 _THE_LOCK = (
@@ -39,11 +42,14 @@ class ServerLock:
     ----------
     alone : bool
         Nobody else may hold it, or else all who do not want to be alone may.
+    which : int
+        `WRITING` or `FILLING`.
     """
 
-    def __init__(self, engine: Engine, location: str, *, alone: bool) -> None:
+    def __init__(self, engine: Engine, location: str, *, alone: bool, which: int = WRITING) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._location = location
+        self._lock = {"space": LOCK_SPACE, "which": which}
         self._try = "pg_try_advisory_lock" if alone else "pg_try_advisory_lock_shared"
         self._connection: Connection | None = None
 
@@ -61,8 +67,8 @@ class ServerLock:
             connection = self._engine.connect()
             try:
                 statement = text(f"SELECT {self._try}(:space, :which)")
-                if not connection.execute(statement, _WRITERS).scalar():
-                    holder = connection.execute(_HOLDER, _WRITERS).one_or_none()
+                if not connection.execute(statement, self._lock).scalar():
+                    holder = connection.execute(_HOLDER, self._lock).one_or_none()
                     raise CatalogueLocked(
                         f"the catalogue {self._location} is being written to by "
                         f"{_described(holder)}: wait until it has finished, or stop it"
@@ -95,7 +101,7 @@ class ServerLock:
         CatalogueVersionError
             If the tables were changed in the meantime.
         """
-        if self._is_held():
+        if self.is_held():
             return
         self.release()
         self.acquire()
@@ -106,7 +112,7 @@ class ServerLock:
                 "upgrade Echoic here, too, then run the same command again"
             )
 
-    def _is_held(self) -> bool:
+    def is_held(self) -> bool:
         """Tell whether the lock's connection is alive: as long as it is, so is the lock."""
         try:
             return self._connection is not None and bool(

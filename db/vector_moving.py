@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 from db.catalogue import Catalogue
 from db.errors import VectorIndexError
 from db.milvus_filled import forget_filled
+from db.milvus_filling import filling
 from db.milvus_server import MilvusServer
 from db.milvus_store import stray_collections
 from db.schema import EncoderRow, IndexFileRow
@@ -69,15 +70,16 @@ def remove_strays(catalogue: Catalogue, location: str) -> list[str]:
     Raises
     ------
     VectorIndexError
-        If the server does not answer.
+        If the server does not answer, or another process is filling it.
     """
     if location == FILES:
         return []
-    server = MilvusServer(location)
-    strays = stray_collections(catalogue, server)
-    for name in strays:
-        server.drop(name)
-    server.close()
+    with filling(catalogue):  # what another has just begun to fill is no stray
+        server = MilvusServer(location)
+        strays = stray_collections(catalogue, server)
+        for name in strays:
+            server.drop(name)
+        server.close()
     return [f"removed the stray collection {name} from {location}" for name in strays]
 
 

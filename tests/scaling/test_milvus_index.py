@@ -125,7 +125,7 @@ def test_what_others_write_to_the_collection_is_not_found_and_what_they_remove_i
     assert set(found.tolist()) == {-1, *range(10, 200)}
 
 
-def test_the_ids_are_asked_for_when_their_number_is_not_as_expected() -> None:
+def test_the_ids_are_asked_for_when_there_are_fewer_than_expected() -> None:
     index = built(KINDS[0], random_vectors(50))
     trusted = MilvusIndex.attach(_server(), index.name, DIM, present=np.arange(50))
     assert trusted.ids().tolist() == list(range(50))
