@@ -68,7 +68,7 @@ class Fingerprinter(Protocol):
         ...
 
 
-DEFAULT_FINGERPRINTER = "echoic-landmarks/1"
+DEFAULT_FINGERPRINTER = "echoic-landmarks/2"
 
 
 def _landmarks() -> Fingerprinter:

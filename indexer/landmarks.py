@@ -4,9 +4,10 @@ A key tells the frequencies of two peaks and the time between them, which is eno
 in an archive both occur as they do in a query. One key proves nothing; many keys that agree on one
 place do.
 
-An archive is kept sparse, since it is large: some 24 peaks a second, each paired with five. A query
-is made dense, since it is short and damaged: 45 peaks a second, each paired with nine, looked at in
-two positions of the frames, and each key also in the cells next to it.
+An archive is kept sparse, since it is large: some 24 peaks a second, each paired with five, and 12
+fainter ones that no key is made of: they are witnesses when a place is weighed. A query is made
+dense, since it is short and damaged: 45 peaks a second, each paired with nine, looked at in two
+positions of the frames, and each key also in the cells next to it.
 
 References
 ----------
@@ -27,7 +28,15 @@ from db.landmarks import Landmarks
 from indexer.peaks import HOP, N_BINS, SAMPLE_RATE, STEPS_PER_BIN, PeakStream, analyse
 
 ARCHIVE_PEAKS_PER_S = 24
+"""Those of an archive that keys are made of."""
+
+WITNESSES_PER_S = 12
+"""Fainter ones of an archive."""
+
 QUERY_PEAKS_PER_S = 45
+_FAINT = np.uint16(1 << 15)
+"""Bit of a landmark's frequency that makes it a witness."""
+
 _ARCHIVE_PARTNERS = 5
 _QUERY_PARTNERS = 9
 _LEAST_STEP, _MOST_STEP = 2, 63  # frames between the peaks of a pair: 32 ms to a second
@@ -99,7 +108,7 @@ class LandmarkStream:
     """Finds the landmarks of a recording for the archive; an `indexer.fingerprint` stream."""
 
     def __init__(self) -> None:
-        self._peaks = PeakStream(ARCHIVE_PEAKS_PER_S)
+        self._peaks = PeakStream(ARCHIVE_PEAKS_PER_S + WITNESSES_PER_S)
 
     def push(self, samples: NDArray[np.float32]) -> None:
         """Take the next samples, shape (n,), float32, at 8 kHz."""
@@ -108,13 +117,27 @@ class LandmarkStream:
     def finish(self) -> Landmarks:
         """Return the landmarks of everything that was pushed."""
         peaks, n_frames = self._peaks.finish()
-        return Landmarks(peaks.frames, np.rint(peaks.frequencies).astype(np.uint16), n_frames)
+        frequencies = np.rint(peaks.frequencies).astype(np.uint16)
+        frequencies[peaks.ranks >= ARCHIVE_PEAKS_PER_S] |= _FAINT
+        in_order = np.lexsort((frequencies, peaks.frames))
+        return Landmarks(peaks.frames[in_order], frequencies[in_order], n_frames)
+
+
+def without_witnesses(landmarks: Landmarks) -> Landmarks:
+    """Return the landmarks that keys are made of."""
+    strong = landmarks.frequencies < _FAINT
+    return Landmarks(landmarks.frames[strong], landmarks.frequencies[strong], landmarks.n_frames)
+
+
+def quarter_bins(frequencies: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Return the frequencies of landmarks, witnesses or not, in quarters of a bin."""
+    return frequencies & ~_FAINT
 
 
 class LandmarkFingerprinter:
     """Spectral peaks at 8 kHz, keys of 26 bits; an `indexer.fingerprint.Fingerprinter`."""
 
-    id = "echoic-landmarks/1"
+    id = "echoic-landmarks/2"
     sample_rate = SAMPLE_RATE
     frame_s = HOP / SAMPLE_RATE
     key_bits = 2 * _FREQUENCY_BITS + _STEP_BITS
@@ -134,6 +157,7 @@ class LandmarkFingerprinter:
         frames : ndarray, shape (n,), int32
             Those of the earlier peaks.
         """
+        landmarks = without_witnesses(landmarks)
         cells = (landmarks.frequencies // _CELL).astype(np.int64)
         keys, frames = [], []
         for start in range(0, len(landmarks), _PAIRS_AT_ONCE):

@@ -7,7 +7,7 @@ many landmarks as loud and bright ones, and no gain or equaliser changes their o
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
@@ -41,18 +41,23 @@ class Peaks:
         In quarters of a bin, not rounded.
     heights : ndarray, shape (n,), float32
         Above the local mean, in nepers of power.
+    ranks : ndarray, shape (n,), int32
+        How many taller peaks there are in the second around each, once they have been compared.
     """
 
     frames: NDArray[np.int32]
     frequencies: NDArray[np.float32]
     heights: NDArray[np.float32]
+    ranks: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def take(self, which: NDArray[np.bool_] | slice) -> "Peaks":
         """Return some of them."""
-        return Peaks(self.frames[which], self.frequencies[which], self.heights[which])
+        return Peaks(
+            self.frames[which], self.frequencies[which], self.heights[which], self.ranks[which]
+        )
 
 
 def join(parts: list[Peaks]) -> Peaks:
@@ -61,6 +66,7 @@ def join(parts: list[Peaks]) -> Peaks:
         np.concatenate([part.frames for part in parts] or [np.empty(0, np.int32)]),
         np.concatenate([part.frequencies for part in parts] or [np.empty(0, np.float32)]),
         np.concatenate([part.heights for part in parts] or [np.empty(0, np.float32)]),
+        np.concatenate([part.ranks for part in parts] or [np.empty(0, np.int32)]),
     )
 
 
@@ -125,6 +131,7 @@ class PeakStream:
         """Take peaks in; all before the frame `until` are there now."""
         waiting = join([self._waiting, peaks])
         ranks = _ranks(waiting.frames, waiting.heights)
+        waiting = replace(waiting, ranks=ranks)
         ready = waiting.frames < until - _RANK_FRAMES
         before = self._done
         chosen = ready & (waiting.frames >= before) & (ranks < self._per_s)
@@ -186,7 +193,8 @@ class _Spectra:
         self._from = until
         keep_from = max(first, (until - _CONTEXT) // _POOL * _POOL)
         self._rows, self._first = rows[keep_from - first :].copy(), keep_from
-        return Peaks(frames.astype(np.int32), frequencies, heights[tall])
+        unranked = np.zeros(len(frames), dtype=np.int32)
+        return Peaks(frames.astype(np.int32), frequencies, heights[tall], unranked)
 
 
 _CONTEXT = (_MEAN_CELLS + 1) * _POOL

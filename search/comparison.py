@@ -15,6 +15,7 @@ import numpy as np
 
 from db.fingerprint_index import FingerprintIndex
 from db.landmarks import Landmarks
+from indexer.landmarks import without_witnesses
 from search.alignment import Line, Passage, follow
 from search.loops import is_loop_under_something_else
 from search.seeds import Seed
@@ -89,7 +90,8 @@ class Comparison:
     def _landmarks(self, recording_id: int) -> Landmarks:
         first_frame, n_frames = self._index.span(recording_id)
         frames, frequencies = self._index.landmarks(first_frame, first_frame + n_frames)
-        return Landmarks((frames - first_frame).astype(np.int32), frequencies, n_frames)
+        within = (frames - first_frame).astype(np.int32)
+        return without_witnesses(Landmarks(within, frequencies, n_frames))
 
     def _passages(self, first: Landmarks, second: Landmarks, seeds: list[Seed]) -> list[Passage]:
         """Follow the lines that seeds hint at, the likeliest first."""

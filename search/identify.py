@@ -16,13 +16,15 @@ _POSTINGS_AT_MOST, _POSTINGS_THOROUGH, _POSTINGS_CHANGED = 100_000, 200_000, 60_
 """Lookups return no more, at first, when thorough, and for each change; rare keys go first. They
 bound the time of a query in a large archive; keys that are not rare hardly help there."""
 
-_FEW, _MANY = 6, 32  # places that are weighed: at first, and when those gave nothing
+_FEW, _MANY = 6, 96  # places that are weighed: at first, and when those gave nothing
+_REPEATS = 32  # places that are weighed to tell repetitions apart
+_TRIED = 32  # places that are weighed of all changes together
 _EVERY = 1024  # places that are weighed when all occurrences are asked for
 _PER_CHANGE = 3  # places that are kept of each change of speed and pitch that is tried
 _STEP = 0.004  # between changes that are tried
 _REFINE = (-0.0024, -0.0016, -0.0008, 0.0008, 0.0016, 0.0024)
 _REFINED = 4  # candidates around which smaller steps are tried
-_RIVAL = 0.75  # of the best score; places that reach it may be repetitions of one another
+_RIVAL = 0.85  # of the best score; places that reach it may be repetitions of one another
 _APART = 8  # frames between places that are not the same
 _FINE, _MOST_FINE = 0.0008, 24  # steps beyond, for a change larger than any that was tried
 _CLEARLY = 1.15  # times the score without a change is what speaks for one
@@ -156,7 +158,7 @@ class Matcher:
         tried.sort(key=lambda one: (-one[0], one[1].frame, one[2].speed, one[2].pitch))
         coarse = _ranked(
             Candidate(self._weigh(verifier, place, change), change, 2)
-            for _, place, change in tried[:_MANY]
+            for _, place, change in tried[:_TRIED]
         )
         return _ranked([*coarse, *self._refined(verifier, coarse[:_REFINED])])
 
@@ -198,7 +200,7 @@ class Matcher:
                         peaks,
                         best.change,
                         thorough=True,
-                        n_places=_MANY,
+                        n_places=_REPEATS,
                         effort=best.effort,
                     ),
                 ]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from db.fingerprint_index import FingerprintIndex
 from db.landmarks import Landmarks
+from indexer.landmarks import without_witnesses
 from search.alignment import Line
 
 _STRETCH = 1250  # frames, 20 s
@@ -76,7 +77,7 @@ def find_seeds(
         start = begin + number * _STRETCH
         frames, frequencies = index.landmarks(start, start + _STRETCH + _AHEAD)
         within = (frames - start).astype(np.int32)
-        landmarks = Landmarks(within, frequencies, _STRETCH + _AHEAD)
+        landmarks = without_witnesses(Landmarks(within, frequencies, _STRETCH + _AHEAD))
         if len(within):
             # Those before the recording that goes on here have no more seeds to come.
             (current,) = index.locate(np.array([start]))[0].tolist()

@@ -7,11 +7,14 @@ have the same notes, the same rhythm and the same loudness, all but the right mo
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.landmarks import UNCHANGED, Change, QueryPeaks
+from indexer.landmarks import UNCHANGED, Change, QueryPeaks, quarter_bins
+
+_T = TypeVar("_T", np.float32, np.bool_)
 
 _MARGIN = 80  # frames around the query that lags may reach into
 _LAGS = np.concatenate([np.arange(-2, 3), np.arange(-72, -5, 2), np.arange(6, 73, 2)])
@@ -20,10 +23,12 @@ _NULL = slice(5, None)
 
 _LEAST_RISE, _MOST_RISE = -1.0, 3.5  # nepers; what lies outside says no more
 _RISE_NOISE = 0.7
+_TOTAL_NOISE, _LANDMARK_NOISE = 1.0, 0.01
 _GROUP_FRAMES = 8  # landmarks of one sound come together: 128 ms of them speak with one voice
-_MOST_PER_GROUP = 2.0
+_MOST_PER_GROUP = (2.0, 4.0)  # the mean of both bounds: one lucky chord decides nothing
 _CELL = 2  # quarters of a bin in a cell of the raster of peaks
 _LEAST_LANDMARKS = 3
+_CHANGED = 1.2  # what a change of speed or pitch costs: many are tried, and chance tries with them
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +128,21 @@ class Verifier:
         """
         frames, frequencies = landmarks
         rows = np.rint((frames - frame) / change.speed).astype(np.int64)
-        pitched = frequencies * np.float32(change.pitch)
+        pitched = quarter_bins(frequencies) * np.float32(change.pitch)
         inside = (rows >= 0) & (rows < self.n_frames) & (pitched < 4 * (self._n_bins - 1))
         if np.count_nonzero(inside) < _LEAST_LANDMARKS:
             return Evidence(frame, 0.0, votes, 0.0, rows[:0], np.empty(0, dtype=np.bool_), 0.0)
         rows, pitched = rows[inside], pitched[inside]
-        laid = rows + _MARGIN + _LAGS[:, np.newaxis]
-        rises = self._rises[laid, np.rint(pitched / 4).astype(np.int64)]
-        found = self._peaks[laid, (pitched / _CELL).astype(np.int64)]
+        rises = _laid(self._rises, rows, np.rint(pitched / 4).astype(np.int64))
+        found = _laid(self._peaks, rows, (pitched / _CELL).astype(np.int64))
         counts = found.sum(axis=1)
         gains = rises[_MAIN].sum(axis=1) + counts[_MAIN]
         at = int(np.argmax(gains))
         expected = float(counts[_NULL].mean())
         surprise = 2 * (np.sqrt(counts[_MAIN].max() + 0.375) - np.sqrt(expected + 0.375))
         score = self._rise(rows, rises, at) + float(surprise) + 0.5 * float(np.sqrt(votes))
+        score += 1.5 * float(np.sqrt(max(_stands_out(rises, at), 0.0)))
+        score -= _CHANGED if change != UNCHANGED else 0.0
         likeness = float(gains[at]) / len(rows)
         begin = frame - int(_LAGS[at]) * change.speed
         chance = expected / len(rows)
@@ -150,5 +156,26 @@ class Verifier:
         groups = rows // _GROUP_FRAMES
         sums = np.bincount(groups, excess, minlength=n_groups)
         occupied = np.count_nonzero(np.bincount(groups, minlength=n_groups))
-        total = np.clip(sums, -_MOST_PER_GROUP, _MOST_PER_GROUP).sum()
+        total = np.mean([np.clip(sums, -most, most).sum() for most in _MOST_PER_GROUP])
         return float(total / np.sqrt(0.7 * n_groups + 0.3 * occupied + 1))
+
+
+def _laid(raster: NDArray[_T], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[_T]:
+    """Return what a raster holds at landmarks at each of the lags, shape (n_lags, n)."""
+    width = raster.shape[1]
+    places = (rows + _MARGIN) * width + columns
+    # Twice as fast as indices in two dimensions.
+    laid: NDArray[_T] = raster.ravel().take(places + (_LAGS * width)[:, np.newaxis])
+    return laid
+
+
+def _stands_out(rises: NDArray[np.float32], at: int) -> float:
+    """Return by how many standard deviations one lag rises above the others, all in all.
+
+    What all landmarks of a lag give together varies from lag to lag, as the sound has it: a steady
+    one hardly varies, a rhythmic one does, and there the same sum proves less.
+    """
+    null = rises[_NULL]
+    totals = (rises - null.mean(axis=0)) @ (1 / (null.std(axis=0) + _RISE_NOISE))
+    spread = totals[_NULL].std() + _TOTAL_NOISE + _LANDMARK_NOISE * rises.shape[1]
+    return float((totals[at] - totals[_NULL].mean()) / spread)

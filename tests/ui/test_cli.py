@@ -161,7 +161,7 @@ def test_json_lines_tell_of_every_step(sounds: Path, catalogue: Path) -> None:
     assert kinds == ["planned", "done", "done", "done", "indexing", "indexing", "finished"]
     assert [line["index"] for line in lines if "index" in line] == [
         "echoic-mini/2",
-        "echoic-landmarks/1",
+        "echoic-landmarks/2",
     ]
     assert lines[-1]["outcomes"] == {"added": 3}
     assert lines[-1]["audio_s"] == pytest.approx(3.0)
@@ -177,7 +177,7 @@ def test_status_show_relocate_and_forget(sounds: Path, catalogue: Path, tmp_path
     assert "16,000 Hz" in shown
     assert "sha256:" in shown
     assert "spectral_centroid_hz" in shown
-    assert "landmarks by echoic-landmarks/1" in shown
+    assert "landmarks by echoic-landmarks/2" in shown
     moved = tmp_path / "moved"
     sounds.rename(moved)
     assert "is not there" in echoic("check", catalogue=catalogue, code=1)
@@ -204,15 +204,15 @@ def test_fingerprints_can_be_left_out_added_later_and_forgotten(
     said = echoic("status", catalogue=catalogue)
     assert said.count("up to date") == 2
     (state,) = json.loads(echoic("status", "--json", catalogue=catalogue))["fingerprints"]
-    assert (state["scheme"]["name"], state["n_recordings"]) == ("echoic-landmarks/1", 3)
+    assert (state["scheme"]["name"], state["n_recordings"]) == ("echoic-landmarks/2", 3)
     assert state["n_landmarks"] > 0
     assert state["up_to_date"]
     (shown,) = json.loads(echoic("show", "1", "--json", catalogue=catalogue))
-    assert shown["n_landmarks"]["echoic-landmarks/1"] > 0
+    assert shown["n_landmarks"]["echoic-landmarks/2"] > 0
     write_sound(sounds / "late.wav", seed=9)
     echoic("index", sounds, "--no-fingerprints", catalogue=catalogue)
     assert "1 recording has no fingerprint yet" in echoic("status", catalogue=catalogue)
-    forget = ("forget", "--fingerprinter", "echoic-landmarks/1", "--yes")
+    forget = ("forget", "--fingerprinter", "echoic-landmarks/2", "--yes")
     assert "Forgot all fingerprints" in echoic(*forget, catalogue=catalogue)
     assert "No fingerprints yet" in echoic("status", catalogue=catalogue)
     assert "no fingerprints by" in echoic(*forget, catalogue=catalogue, code=2)
