@@ -12,6 +12,36 @@ Codes = NDArray[np.uint32]
 _HOPELESS_WORDS, _HOPELESS_RATE = 64, 0.45
 
 
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Where a row of codes fits best.
+
+    Attributes
+    ----------
+    name : str
+        The recording.
+    index : int
+        The code in it.
+    wrong : float
+        Share of bits that differ.
+    variety : float
+        Share of codes that differ from each other, in the row or there, whichever is less.
+    """
+
+    name: str
+    index: int
+    wrong: float
+    variety: float
+
+    @property
+    def score(self) -> float:
+        """Right bits above chance, times variety: one silence or steady hum is like any other.
+
+        Without the second factor silences set the threshold, and both methods find less.
+        """
+        return (1 - 2 * self.wrong) * self.variety
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CodeArchive:
     """The codes of all recordings, one after the other.
@@ -44,13 +74,8 @@ class CodeArchive:
         """Write an uncompressed file."""
         np.savez(file, names=np.array(self.names), codes=self.codes, starts=self.starts)
 
-    def of(self, name: str) -> Codes:
-        """Return the codes of a recording."""
-        index = self.names.index(name)
-        return self.codes[self.starts[index] : self.starts[index + 1]]
-
-    def best(self, codes: Codes, places: NDArray[np.int64]) -> tuple[str, int, float] | None:
-        """Return the recording, the code in it, and the share of wrong bits, of the best place.
+    def best(self, codes: Codes, places: NDArray[np.int64]) -> Fit | None:
+        """Return the place with the fewest wrong bits.
 
         Parameters
         ----------
@@ -65,9 +90,11 @@ class CodeArchive:
         places, within = places[fits], within[fits]
         if not len(places) or not len(codes):
             return None
-        index, rate = _least_wrong(self.codes, codes, places)
-        recording = within[index]
-        return self.names[recording], int(places[index] - self.starts[recording]), rate
+        index, wrong = _least_wrong(self.codes, codes, places)
+        recording, place = within[index], places[index]
+        there = self.codes[place : place + len(codes)]
+        variety = min(len(np.unique(codes)), len(np.unique(there))) / len(codes)
+        return Fit(self.names[recording], int(place - self.starts[recording]), wrong, variety)
 
 
 @numba.njit(cache=True)

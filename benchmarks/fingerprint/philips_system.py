@@ -5,7 +5,7 @@ of two neighbouring bands grew from one frame to the next. The places at which a
 the query is in the archive are compared bit by bit. If none is near enough, those that differ in
 any of the ten least reliable bits are looked up, too. Other than in the paper the best of all
 places is taken, not the first that is near enough, and all of the query is compared, not 256
-sub-fingerprints.
+sub-fingerprints; and the best place's score is that of `Fit`, since silence is in many recordings.
 
 References
 ----------
@@ -63,13 +63,12 @@ class PhilipsSystem:
         differences = _differences(samples)
         codes = codes_of(differences)
         found = self._archive.best(codes, self._places(codes[:, None]))
-        if found is None or found[2] >= _ACCEPTED:
+        if found is None or found.wrong >= _ACCEPTED:
             found = self._archive.best(codes, self._places(_likely(codes, differences))) or found
         if found is None:
             return []
-        name, place, rate = found
-        offset_s = place * _HOP / _NARROW_SR
-        return [Answer(name, offset_s, 1 - rate, 0.0 if rate < _ACCEPTED else 1.0)]
+        p_false = 0.0 if found.wrong < _ACCEPTED else 1.0
+        return [Answer(found.name, found.index * _HOP / _NARROW_SR, found.score, p_false)]
 
     def _places(self, keys: Codes) -> NDArray[np.int64]:
         """Return where the query may begin; `keys` has a row for each of its sub-fingerprints."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.fingerprint.bit_errors import CodeArchive
+from benchmarks.fingerprint.bit_errors import CodeArchive, Fit
 from benchmarks.fingerprint.materials import SR, Samples
 from benchmarks.fingerprint.systems import SYSTEMS, System
 
@@ -88,6 +88,13 @@ def test_the_place_with_the_fewest_wrong_bits_is_found_and_no_row_runs_over_an_e
     archive = CodeArchive.joined(["first", "second"], [first, second])
     wrong = second[50:150] ^ np.uint32(0b1011)
     everywhere = np.arange(500)
-    assert archive.best(wrong, everywhere) == ("second", 50, 3 / 32)
+    assert archive.best(wrong, everywhere) == Fit("second", 50, 3 / 32, 1.0)
     assert archive.best(np.concatenate([first[150:], second[:50]]), np.array([150])) is None
-    assert archive.best(second[250:], np.array([-1, 450, 451])) == ("second", 250, 0.0)
+    assert archive.best(second[250:], np.array([-1, 450, 451])) == Fit("second", 250, 0.0, 1.0)
+
+
+def test_a_silence_that_is_like_another_scores_next_to_nothing() -> None:
+    archive = CodeArchive.joined(["silence"], [np.zeros(300, dtype=np.uint32)])
+    fit = archive.best(np.zeros(100, dtype=np.uint32), np.arange(300))
+    assert fit is not None
+    assert (fit.wrong, fit.score) == (0.0, 0.01)
