@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from search.export import first_place, full_path
 from search.fingerprints import Match
@@ -62,7 +62,7 @@ class CueSheet:
         Parameters
         ----------
         query : str
-            The file's path; programs look for it from the sheet's folder.
+            The file, as the sheet is to name it: see `seen_from`.
         matches : sequence of Match
             By `query_onset_s`. One that begins with another, or within a frame of it, becomes a
             remark: two tracks cannot begin at once.
@@ -86,6 +86,18 @@ class CueSheet:
                 lines.append(f"    REM {track.remark}")
             lines.append(f"    INDEX 01 {_time(frame)}")
         return "".join(f"{line}\n" for line in lines)
+
+
+def seen_from(path: Path, folder: Path | None) -> str:
+    """Return how a sheet in a folder names a file, for programs look for it from there.
+
+    Its path from the folder if it lies there or below, so that both can be moved together; else,
+    or where it is not known into which folder the sheet is written, its whole path.
+    """
+    whole = path.parent.resolve() / path.name
+    if folder is not None and whole.is_relative_to(folder.resolve()):
+        return str(whole.relative_to(folder.resolve()))
+    return str(whole)
 
 
 def _tracks(matches: Sequence[Match], length_s: float) -> Iterator[_Track]:

@@ -14,9 +14,11 @@ PAIR_COLUMNS = (
     "first_path",
     "first_onset_s",
     "first_offset_s",
+    "first_duration_s",
     "second_path",
     "second_onset_s",
     "second_offset_s",
+    "second_duration_s",
     "share",
     "speed",
     "pitch",
@@ -117,7 +119,6 @@ def _pair_rows(pairs: Sequence[Pair]) -> Iterator[dict[str, Any]]:
             f"{side}_{key}": value
             for side, recording in (("first", pair.first), ("second", pair.second))
             for key, value in _named(recording).items()
-            if key != "duration_s"
         }
         for overlap in pair.overlaps:
             values = {"kind": pair.kind.value, **_overlap_values(overlap), **_strength(pair)}
@@ -134,6 +135,7 @@ def _identical_rows(recording: RecordingInfo) -> Iterator[dict[str, Any]]:
                 f"{side}_path": full_path(file) if file else None,
                 f"{side}_onset_s": 0.0,
                 f"{side}_offset_s": length_s,
+                f"{side}_duration_s": length_s,
                 f"{side}_recording_id": recording.id,
                 f"{side}_missing": bool(file and file.missing_since),
             }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from heapq import nlargest
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,7 @@ class FingerprintEngine:
         to_s: float | None = None,
         p_false: float = 1e-3,
         all_occurrences: bool = False,
+        limit: int | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> list[Match]:
         """Find which recordings a file, or a part of it, was taken from.
@@ -158,6 +160,8 @@ class FingerprintEngine:
             The probability of a false match, for the whole query, that is accepted.
         all_occurrences : bool
             Every place instead of the best only.
+        limit : int, optional
+            Of all that is found, at most so many: those with the highest scores.
         on_progress
             Told up to which time of the file, in seconds, it has been looked at.
 
@@ -179,7 +183,8 @@ class FingerprintEngine:
         parts = self._parts(blocks, from_s or 0.0)
         if on_progress is not None:
             parts = _telling(parts, on_progress)
-        return self._identify(parts, p_false=p_false, every=all_occurrences)
+        found = self._identify(parts, p_false=p_false, every=all_occurrences)
+        return found if limit is None else _strongest(found, limit)
 
     def identify_samples(
         self,
@@ -313,6 +318,12 @@ class FingerprintEngine:
             track.score,
             track.p_false,
         )
+
+
+def _strongest(matches: list[Match], limit: int) -> list[Match]:
+    """Leave out all but the highest scores; the order stays."""
+    kept = set(map(id, nlargest(limit, matches, key=lambda match: match.score)))
+    return [match for match in matches if id(match) in kept]
 
 
 def _telling(

@@ -72,13 +72,48 @@ def _echoic_10(folder: Path) -> System:
 
 
 def _plain(folder: Path) -> System:
-    from benchmarks.fingerprint.plain_system import PlainSystem
+    from benchmarks.fingerprint.voting_system import plain_system
 
-    return PlainSystem(folder)
+    return plain_system(folder)
+
+
+def _philips(folder: Path) -> System:
+    from benchmarks.fingerprint.philips_system import PhilipsSystem
+
+    return PhilipsSystem(folder)
+
+
+def _chromaprint(folder: Path) -> System:
+    from benchmarks.fingerprint.chromaprint_system import ChromaprintSystem
+
+    return ChromaprintSystem(folder)
+
+
+def _audfprint(folder: Path) -> System:
+    from benchmarks.fingerprint.audfprint_system import AudfprintSystem
+
+    return AudfprintSystem(folder)
+
+
+def _audfprint_dense(folder: Path) -> System:
+    from benchmarks.fingerprint.audfprint_system import DENSE, AudfprintSystem
+
+    return AudfprintSystem(folder, DENSE)
+
+
+def _dejavu(folder: Path) -> System:
+    from benchmarks.fingerprint.dejavu_system import dejavu_system
+
+    return dejavu_system(folder)
 
 
 SYSTEMS: dict[str, Callable[[Path], System]] = {
     "echoic": _echoic,
     "echoic-10": _echoic_10,
     "plain": _plain,
+    "philips": _philips,
+    "chromaprint": _chromaprint,
+    "audfprint": _audfprint,
+    "audfprint-dense": _audfprint_dense,
+    "dejavu": _dejavu,
 }

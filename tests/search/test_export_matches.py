@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from db.records import Description, FileInfo, RecordingInfo, Technical
-from search.cue_sheet import NOT_RECOGNISED, CueSheet
+from search.cue_sheet import NOT_RECOGNISED, CueSheet, seen_from
 from search.duplicates import Duplicates, Group, Kind, Overlap, Pair
 from search.export_duplicates import PAIR_COLUMNS, duplicates_values, write_duplicates_csv
 from search.export_matches import MATCH_COLUMNS, MatchTable, match_values
@@ -145,6 +145,20 @@ def test_tracks_are_numbered_on_from_file_to_file_and_a_file_of_unknowns_is_one_
     assert sheet.n_tracks == 2
 
 
+def test_a_file_beside_or_below_a_sheet_is_named_from_there_and_others_by_their_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "sheets"
+    (folder / "deep").mkdir(parents=True)
+    monkeypatch.chdir(folder / "deep")
+    assert seen_from(Path("show.wav"), folder) == "deep/show.wav"
+    assert seen_from(folder / "show.wav", folder) == "show.wav"
+    assert seen_from(Path("../../show.wav"), folder) == str(tmp_path / "show.wav")
+    assert seen_from(Path("show.wav"), None) == str(folder / "deep" / "show.wav")
+    (tmp_path / "link").symlink_to(folder)
+    assert seen_from(Path("show.wav"), tmp_path / "link") == "deep/show.wav"
+
+
 def test_what_some_programs_cannot_read_is_pointed_out() -> None:
     sheet = CueSheet()
     sheet.add("long.wav", [match(SONG, (5999, 6010))], length_s=6010.0)
@@ -190,6 +204,8 @@ def test_duplicates_are_rows_of_shared_stretches(found: Duplicates) -> None:
     )
     assert (identical["first_missing"], identical["second_missing"]) == ("False", "True")
     assert (identical["second_offset_s"], identical["share"]) == ("60.0", "1.0")
+    lengths_s = [(row["first_duration_s"], row["second_duration_s"]) for row in rows]
+    assert lengths_s == [("60.0", "60.0"), ("60.0", "58.0"), *[("600.0", "58.0")] * 2]
     assert (copy["first_onset_s"], copy["second_onset_s"], copy["share"]) == ("2.0", "0.0", "0.912")
     assert (first["first_onset_s"], second["first_onset_s"]) == ("100.0", "300.0")
     assert (first["first_path"], first["second_path"]) == ("/tapes/news.wav", "/tapes/a.mp3")

@@ -1,6 +1,7 @@
 """Excerpts and programmes against a small archive of made-up music, and against real music."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from indexer.audio import read_mono
 from indexer.errors import AudioError
 from indexer.landmarks import LandmarkFingerprinter
 from search.errors import QueryError
-from search.fingerprints import FingerprintEngine, Match
+from search.fingerprints import FingerprintEngine, Match, _strongest
 
 SR = 16000
 DURATION_S = 60.0
@@ -214,9 +215,19 @@ def test_every_occurrence_is_told_when_asked_for(tmp_path: Path) -> None:
     with Catalogue.open(tmp_path / "catalogue") as opened:
         engine = FingerprintEngine(opened)
         found = engine.identify(write(tmp_path / "jingle.wav", jingle), all_occurrences=True)
+        assert len(engine.identify(tmp_path / "jingle.wav")) == 1
+        two = engine.identify(tmp_path / "jingle.wav", all_occurrences=True, limit=2)
     starts = sorted((name_of(m), round(m.onset_s - m.query_onset_s, 1)) for m in found)
     assert starts == [("other.wav", 25.0), ("sound.wav", 10.0), ("sound.wav", 40.0)]
-    assert len(engine.identify(tmp_path / "jingle.wav")) == 1
+    assert two == found[:2]
+    assert two[0].score > found[2].score
+
+
+def test_the_strongest_of_many_matches_stay_in_their_order(engine: FingerprintEngine) -> None:
+    (match,) = ask(engine, music(4)[5 * SR : 15 * SR])
+    scored = [replace(match, score=score) for score in (20.0, 10.0, 30.0, 20.0)]
+    assert [one.score for one in _strongest(scored, 3)] == [20.0, 30.0, 20.0]
+    assert _strongest(scored, 9) == scored
 
 
 @pytest.mark.parametrize("speed", [1.0, 1.02])

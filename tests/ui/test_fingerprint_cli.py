@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import soundfile
 from db.records import Description, FileInfo, RecordingInfo, Technical
 from search.duplicates import Duplicates, Group, Kind, Overlap, Pair
 from tests.indexer.conftest import write_sound
-from tests.ui.running import within
+from tests.ui.running import PROJECT, within
 from ui.commands.duplicates import _print
 from ui.commands.matches import change_text, odds_text
 
@@ -125,6 +128,9 @@ def test_every_occurrence_is_found(demo: Path, catalogue: Path) -> None:
     out, _ = echoic("identify", copy, *part, catalogue=catalogue)
     paths = {row["path"] for row in csv.DictReader(io.StringIO(out))}
     assert paths == {str(copy), str(demo / "sounds" / FIELD)}
+    out, _ = echoic("identify", copy, *part, "--limit", "1", catalogue=catalogue)
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert row["path"] == str(copy)  # it is its own best match
 
 
 def test_nothing_significant_is_said_plainly_and_is_no_failure(
@@ -184,6 +190,26 @@ def test_a_programme_becomes_a_cue_sheet_of_what_was_played(
     ]
     minutes, seconds, _ = [line for line in lines if line.startswith("INDEX")][1][9:].split(":")
     assert abs(60 * int(minutes) + int(seconds) - 20) <= 3
+
+
+def test_a_cue_sheet_names_what_lies_beside_it_as_seen_from_there(
+    unknown: Path, catalogue: Path, tmp_path: Path
+) -> None:
+    sheets = tmp_path / "sheets"
+    (sheets / "deep").mkdir(parents=True)
+    shutil.copy(unknown, sheets / "deep" / "show.wav")
+    sheet = sheets / "show.cue"
+    with sheet.open("w") as file, unknown.open("rb") as given:
+        subprocess.run(
+            [sys.executable, "-m", "ui", "identify", "show.wav", unknown, "-", "--cue"],
+            stdin=given,
+            stdout=file,
+            check=True,
+            cwd=sheets / "deep",
+            env={**os.environ, "ECHOIC_CATALOGUE": str(catalogue), "PYTHONPATH": str(PROJECT)},
+        )
+    named = [line for line in sheet.read_text().splitlines() if line.startswith("FILE")]
+    assert named == ['FILE "deep/show.wav" WAVE', f'FILE "{unknown}" WAVE', 'FILE "-" WAVE']
 
 
 def test_a_catalogue_without_fingerprints_says_how_to_make_them(
@@ -261,6 +287,8 @@ def test_every_relation_in_a_group_is_listed_and_scores_come_once_a_pair(
         (["identify", "x", "--json", "--cue"], "choose one of"),
         (["identify", "x", "--cue", "--all-occurrences"], "whole file"),
         (["identify", "x", "--cue", "--from", "3"], "whole file"),
+        (["identify", "x", "--limit", "3"], "goes with --all-occurrences"),
+        (["identify", "x", "--all-occurrences", "--limit", "0"], "--limit"),
         (["identify", "x", "--max-change", "11"], "--max-change"),
         (["identify", "x", "--max-change", "nan"], "not a number"),
         (["identify", "x", "--p-false", "0"], "--p-false"),

@@ -80,6 +80,12 @@ def acceptance_options(command: Command) -> Command:
             is_flag=True,
             help="Find every place, up to a thousand or so, not just the best.",
         ),
+        click.option(
+            "--limit",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Of --all-occurrences, the N with the highest scores of each query.",
+        ),
     ):
         command = option(command)
     return command
@@ -114,6 +120,7 @@ def identify(
     from_s: float | None,
     to_s: float | None,
     all_occurrences: bool,
+    limit: int | None,
     most_change: float,
     p_false: float,
     as_json: bool,
@@ -147,6 +154,8 @@ def identify(
             "a cue sheet says what was played in a whole file: "
             "it goes with none of --all-occurrences, --from and --to"
         )
+    if limit is not None and not all_occurrences:
+        raise click.UsageError("--limit goes with --all-occurrences: without it the best is given")
     for name in given:
         _must_be_a_name(name)
     if STANDARD_INPUT in given and sys.stdin.isatty():
@@ -161,6 +170,7 @@ def identify(
                 to_s=to_s,
                 p_false=p_false,
                 all_occurrences=all_occurrences,
+                limit=limit,
                 on_progress=on_progress,
             )
         return Answer(engine.identical(path), matches)

@@ -100,11 +100,15 @@ class CueDisplay(Display):
         from search.cue_sheet import CueSheet
 
         self._sheet = CueSheet()
+        self._folder = _folder_of_output()
 
     def answer(self, query: Query, answer: Answer) -> None:
         from indexer.stretches import length_s  # decoders, which other displays need not load
+        from search.cue_sheet import seen_from
 
-        text = self._sheet.add(query.name, answer.matches, length_s=length_s(query.path))
+        is_file = query.name != STANDARD_INPUT
+        name = seen_from(query.path, self._folder) if is_file else query.name
+        text = self._sheet.add(name, answer.matches, length_s=length_s(query.path))
         click.echo(text, nl=False)
 
     def finish(self) -> None:
@@ -149,6 +153,15 @@ class TableDisplay(Display):
             if self._may_change_more:
                 hints.append(f"--max-change {MOST_CHANGE:.0f} for a tape at the wrong speed")
             click.echo(f"What may help: {', or '.join(hints)}.")
+
+
+def _folder_of_output() -> Path | None:
+    """Return the folder of the file that standard output goes to, where the system tells it."""
+    try:
+        file = Path(f"/proc/self/fd/{sys.stdout.fileno()}").resolve(strict=True)
+    except (OSError, ValueError):
+        return None  # a pipe, a system that does not tell, or no file at all
+    return file.parent if file.is_file() else None
 
 
 def _place(recording: "RecordingInfo") -> str:
