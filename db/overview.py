@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from db import engine as database
 from db.catalogue import Catalogue
+from db.changes import changes_counted
 from db.milvus_filled import Filled
 from db.opening import FORMAT
 from db.records import CollectionStatus, FingerprintState, IndexState, Status
@@ -56,7 +57,7 @@ def extent(catalogue: Catalogue) -> tuple[int, float]:
 def contents_stamp(catalogue: Catalogue) -> str:
     """Return a text that changes with what is known of recordings."""
     with catalogue.session() as session:
-        return database.changes_counted(session.connection())
+        return str(changes_counted(session.connection()))
 
 
 def count_recordings(catalogue: Catalogue) -> int:
