@@ -101,6 +101,7 @@ class Others:
         )
         self._rng = np.random.default_rng(3)
         self._n = self._file_id = 0
+        self._name = f"new/{time.time_ns()}"  # contents that are there already are not stored again
 
     def close(self) -> None:
         """Let go of the catalogue."""
@@ -133,7 +134,7 @@ class Others:
         said = Description(
             title=f"Take {self._n}", tags=(word(self._n % 50), "new"), creator="Person 7"
         )
-        made = analysis(1, f"new/{self._n}.wav", n_segments=2, description=said)
+        made = analysis(1, f"{self._name}/{self._n}.wav", n_segments=2, description=said)
         vectors = self._rng.standard_normal((2, self._encoder.dim)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return replace(
@@ -144,7 +145,7 @@ class Others:
 
 
 def measure(catalogue: Catalogue, others: Others, rounds: int) -> None:
-    """Print the seconds of each part, and of a whole search, after each kind of change."""
+    """Print how long each part, and a whole search, takes after each kind of change."""
     engine = SearchEngine(catalogue)
     filter_ = RecordingFilter(catalogue)
     segments = SegmentIndex.open(catalogue, engine.encoder)
@@ -176,10 +177,11 @@ def measure(catalogue: Catalogue, others: Others, rounds: int) -> None:
             times = []
             for _ in range(rounds):
                 commit()
-                began = time.perf_counter()
+                began, cpu = time.perf_counter(), time.process_time()
                 part()
-                times.append(time.perf_counter() - began)
-            found.append(f"{name} {np.median(times):.3f} s")
+                times.append((time.perf_counter() - began, time.process_time() - cpu))
+            elapsed_s, cpu_s = np.median(times, axis=0)
+            found.append(f"{name} {elapsed_s:.3f} s ({cpu_s:.3f} s of CPU)")
         print(f"  {change}: {', '.join(found)}", flush=True)
 
 

@@ -303,23 +303,20 @@ class SegmentIndex:
 
     def _vectors(self, recording_ids: list[int]) -> Iterator[tuple[int, NDArray[np.float16]]]:
         """Yield first segment and vectors of recordings; those that are damaged are left out."""
-        query = (
-            select(
-                EmbeddingRow.recording_id,
-                EmbeddingRow.first_segment,
-                EmbeddingRow.n_segments,
-                EmbeddingRow.checksum,
-                EmbeddingRow.vectors,
-            )
-            .where(
-                EmbeddingRow.encoder_id == self._encoder_id,
-                EmbeddingRow.recording_id.in_(recording_ids),
-            )
-            .order_by(EmbeddingRow.first_segment)
+        query = select(
+            EmbeddingRow.recording_id,
+            EmbeddingRow.first_segment,
+            EmbeddingRow.n_segments,
+            EmbeddingRow.checksum,
+            EmbeddingRow.vectors,
+        ).where(
+            EmbeddingRow.encoder_id == self._encoder_id,
+            EmbeddingRow.recording_id.in_(recording_ids),
         )
         # No transaction stays open while the vectors go to a server.
         with self._catalogue.session() as session:
-            rows = session.execute(query).all()
+            # Sorted here: to sort them, SQLite would rather go through all rows of the encoder.
+            rows = sorted(session.execute(query), key=lambda row: row.first_segment)
         for row in rows:
             fault = vector_fault(row.vectors, row.n_segments, self.encoder.dim, row.checksum)
             if fault is not None:

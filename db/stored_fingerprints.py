@@ -230,21 +230,19 @@ class StoredFingerprints:
     def _fingerprints(
         self, session: Session, recording_ids: NDArray[np.int64]
     ) -> Iterator[Row[int, int, int, int, int, bytes]]:
-        query = (
-            select(
-                FingerprintRow.recording_id,
-                FingerprintRow.first_frame,
-                FingerprintRow.n_frames,
-                FingerprintRow.n_landmarks,
-                FingerprintRow.checksum,
-                FingerprintRow.landmarks,
-            )
-            .where(FingerprintRow.scheme_id == self.scheme_id)
-            .order_by(FingerprintRow.first_frame)
-        )
+        query = select(
+            FingerprintRow.recording_id,
+            FingerprintRow.first_frame,
+            FingerprintRow.n_frames,
+            FingerprintRow.n_landmarks,
+            FingerprintRow.checksum,
+            FingerprintRow.landmarks,
+        ).where(FingerprintRow.scheme_id == self.scheme_id)
         for start in range(0, len(recording_ids), _BLOBS_AT_ONCE):
             ids = recording_ids[start : start + _BLOBS_AT_ONCE].tolist()
-            yield from session.execute(query.where(FingerprintRow.recording_id.in_(ids)))
+            rows = session.execute(query.where(FingerprintRow.recording_id.in_(ids)))
+            # Sorted here: to sort them, SQLite would rather go through all rows of the scheme.
+            yield from sorted(rows, key=lambda row: row.first_frame)
 
 
 def _lacking(ranges: OwnedRanges, runs: Sequence[LiveRun]) -> list[NDArray[np.int64]]:

@@ -191,6 +191,7 @@ def _pairs(
 ) -> tuple[Positions, NDArray[np.int64]]:
     """Leave out pairs that come again: two files of a recording may say the same."""
     pairs = positions * max(n_codes, 1) + codes
-    if len(pairs) and (np.diff(pairs) <= 0).any():
-        pairs = np.unique(pairs)
+    if (np.diff(pairs) <= 0).any():
+        pairs.sort()  # `np.unique` takes ten times as long
+        pairs = pairs[np.diff(pairs, prepend=-1) != 0]
     return pairs // max(n_codes, 1), pairs % max(n_codes, 1)
