@@ -27,13 +27,12 @@ def rows_of(
     owner
         A column of the query.
     ids : sequence of int, optional
-        Only rows whose owner is one of these, in no order: to put them into one, SQLite would
-        rather go through all rows.
+        Only rows whose owner is one of these. The query should not ask for an order by another
+        column: to have it, SQLite would rather go through all rows.
     """
     if ids is None:
         yield from _blocks(session, query)
         return
-    query = query.order_by(None)
     for start in range(0, len(ids), _IDS_AT_ONCE):
         yield from _blocks(session, query.where(owner.in_(ids[start : start + _IDS_AT_ONCE])))
 

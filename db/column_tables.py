@@ -60,6 +60,8 @@ class _Source:
         The recording that a row belongs to.
     key
         Rows are in its order.
+    then
+        What rows of the same key are in the order of, if there can be several.
     columns
         What is kept of a row, and what is made of it; None: the numbers of texts.
     lists : str
@@ -70,6 +72,7 @@ class _Source:
     key: InstrumentedAttribute[int]
     columns: Mapping[str, tuple[Any, _Make | None]] = field(default_factory=dict)
     lists: str = ""
+    then: InstrumentedAttribute[str] | None = None
 
 
 _IS_THERE: Final = FileRow.missing_since.is_(None)
@@ -128,7 +131,10 @@ SOURCES: Final[Mapping[str, _Source]] = {
         lists="tag",
     ),
     "heard": _Source(
-        HeardTagRow.recording_id, HeardTagRow.recording_id, {"heard": (HeardTagRow.label, _TEXTS)}
+        HeardTagRow.recording_id,
+        HeardTagRow.recording_id,
+        {"heard": (HeardTagRow.label, _TEXTS)},
+        then=HeardTagRow.label,
     ),
     "fingerprints": _Source(FingerprintRow.recording_id, FingerprintRow.recording_id),
 }
@@ -187,7 +193,11 @@ def read_table(
     """
     source = SOURCES[name]
     columns = [column for column, _ in source.columns.values()]
-    query = select(source.owner, source.key.label("key"), *columns).order_by(source.key)
+    query = select(source.owner, source.key.label("key"), *columns)
+    if source.then is not None:
+        query = query.order_by(source.key, source.then)
+    elif recording_ids is None:
+        query = query.order_by(source.key)
     parts = [_converted(source, [], vocabularies)]
     for block in rows_of(session, query, source.owner, recording_ids):
         parts.append(_converted(source, block, vocabularies))

@@ -135,7 +135,7 @@ class RangesReader:
         self.ranges = OwnedRanges(*_NOTHING.T)
         self.left_out: dict[int, str] = {}
         self._recording_id = recording_id
-        self._query = select(recording_id, first, count).where(scope).order_by(first)
+        self._query = select(recording_id, first, count).where(scope)
         self.number: int | None = None
 
     def read(self, session: Session, end: int) -> Exchange | None:
