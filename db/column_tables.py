@@ -60,12 +60,12 @@ class _Source:
         The recording that a row belongs to.
     key
         Rows are in its order.
-    then
-        What rows of the same key are in the order of, if there can be several.
     columns
         What is kept of a row, and what is made of it; None: the numbers of texts.
     lists : str
         The last column, if it holds lists of texts; there is a row for each item.
+    then
+        What rows of the same key are in the order of, if there can be several.
     """
 
     owner: InstrumentedAttribute[int]
