@@ -49,8 +49,8 @@ CASES = {
 }
 
 
-def add_vectors(catalogue: Catalogue, n: int) -> None:
-    """Give every recording ten segments, and save the index as a run of indexing does."""
+def add_vectors(catalogue: Catalogue, n: int, segments: int = SEGMENTS) -> None:
+    """Give every recording some segments, and save the index as a run of indexing does."""
     encoder = load_encoder()
     background = encoder.calibration.background
     rng = np.random.default_rng(1)
@@ -62,7 +62,7 @@ def add_vectors(catalogue: Catalogue, n: int) -> None:
             sample_rate=encoder.sample_rate,
             window_s=encoder.window_s,
             hop_s=encoder.hop_s,
-            next_segment=n * SEGMENTS,
+            next_segment=n * segments,
             n_removals=0,
         )
         session.add(row)
@@ -70,7 +70,7 @@ def add_vectors(catalogue: Catalogue, n: int) -> None:
         for start in range(0, n, 2000):
             count = min(2000, n - start)
             centres = background[rng.integers(len(background), size=count)]
-            noise = rng.standard_normal((count, SEGMENTS, encoder.dim)).astype(np.float32)
+            noise = rng.standard_normal((count, segments, encoder.dim)).astype(np.float32)
             vectors = centres[:, None] + 0.9 * noise / np.sqrt(encoder.dim)
             vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
             session.execute(
@@ -87,8 +87,8 @@ def _rows(vectors: np.ndarray, start: int, encoder_id: int) -> Iterator[dict[str
         yield {
             "recording_id": start + number + 1,
             "encoder_id": encoder_id,
-            "first_segment": (start + number) * SEGMENTS,
-            "n_segments": SEGMENTS,
+            "first_segment": (start + number) * len(of_recording),
+            "n_segments": len(of_recording),
             "checksum": zlib.crc32(blob),
             "vectors": blob,
         }

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.orm import Session
 
 from db import engine as database
+from db.changes import count_change
 from db.columns import Columns, ColumnsCache
 from db.errors import CatalogueError, UnknownName
 from db.index_cache import IndexCache
@@ -160,6 +161,7 @@ class Catalogue:
         ----------
         of_contents
             False if nothing changes that is known of recordings, so that nobody need read it anew.
+            If something does, `db.changes.touch` says of which; else it is taken to be of any.
 
         Raises
         ------
@@ -177,7 +179,7 @@ class Catalogue:
         ):
             yield session
             if of_contents:
-                database.count_change(session.connection())
+                count_change(session)
 
     def compact(self) -> str | None:
         """Give the room of what has been deleted back to the disk; say why if that cannot be."""

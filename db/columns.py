@@ -1,81 +1,41 @@
 """What is known of all recordings, column by column, in memory.
 
 Conditions and counts of values go through whole columns: an array of 100,000 numbers takes a tenth
-of a millisecond, the rows of a table some fifty. A column is read from SQL when it is first asked
-for, and all are forgotten when the catalogue has changed.
+of a millisecond, the rows of a table some fifty. A table is read from SQL when it is first asked
+for; after a change of the catalogue the rows of those recordings are read that it touched.
 """
 
-import json
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import chain, repeat
 from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, Text, cast, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.engine import ChangeWatch, changes_counted
+from db.changes import changes_since
+from db.column_tables import SOURCES, Table, read_table
+from db.engine import ChangeWatch
 from db.places import Places
-from db.schema import (
-    CollectionRow,
-    DescriptorsRow,
-    FileRow,
-    FingerprintRow,
-    HeardTagRow,
-    RecordingRow,
-)
+from db.schema import CollectionRow
 from db.values import (
     Days,
     Positions,
+    Spellings,
     Values,
-    codes_of,
+    Vocabulary,
     days_of,
     numbers_as_values,
     values_of,
 )
 
 _Made = TypeVar("_Made")
-_Rows = Mapping[str, Sequence[Any]]
 
-_RECORDING: Final[Mapping[str, Any]] = {
-    "id": RecordingRow.id,
-    "duration": RecordingRow.duration_s,
-    "samplerate": RecordingRow.sample_rate,
-    "channels": RecordingRow.channels,
-    "bitdepth": RecordingRow.bit_depth,
-    "size": RecordingRow.size_bytes,
-    "format": RecordingRow.format,
-    "codec": RecordingRow.codec,
-    "warnings": cast(RecordingRow.warnings, Text),
-}
-_MEASURED: Final[Mapping[str, Any]] = {
-    "recording": DescriptorsRow.recording_id,
-    "loudness": DescriptorsRow.loudness_lufs,
-    "peak": DescriptorsRow.peak_dbfs,
-    "silence": DescriptorsRow.silence_share,
-    "centroid": DescriptorsRow.spectral_centroid_hz,
-    "flatness": DescriptorsRow.spectral_flatness,
-    "tempo": DescriptorsRow.tempo_bpm,
-    "onsets": DescriptorsRow.onset_rate_hz,
-    "key": DescriptorsRow.key,
-}
-_FILE: Final[Mapping[str, Any]] = {
-    "id": FileRow.id,
-    "recording": FileRow.recording_id,
-    "present": FileRow.missing_since.is_(None),
-    "collection": FileRow.collection_id,
-    "title": FileRow.title != "",
-    "description": FileRow.description != "",
-    "creator": FileRow.creator,
-    "licence": FileRow.licence,
-    "recorded": FileRow.recorded_at,
-    "category": FileRow.category,
-    "subcategory": FileRow.subcategory,
-    "tag": cast(FileRow.tags, Text),
+_TABLE_OF: Final[Mapping[str, str]] = {
+    column: table for table, source in SOURCES.items() for column in source.columns
 }
 
 
@@ -85,38 +45,48 @@ class _Files:
 
     Attributes
     ----------
+    rows : ndarray, shape (n,), int64
+        Where they stand in the table of all files.
     places : Places
-        Where a file stands in the columns, by its id.
+        Where a file stands among them, by its id.
     positions : ndarray, shape (n,), int64
         The recording of each.
-    rows : mapping of str to sequence
-        What they say, by `_FILE`.
     n_present : ndarray, shape (n_recordings,), int64
         How many files of a recording are there.
     """
 
+    rows: NDArray[np.int64]
     places: Places
     positions: Positions
-    rows: _Rows
     n_present: NDArray[np.int64]
 
 
 class Columns:
     """What one state of a catalogue knows of its recordings.
 
-    Any number of threads may ask. What is committed while columns are read may be in one and not
+    Any number of threads may ask. What is committed while tables are read may be in one and not
     in another; then the next `ColumnsCache.columns` gives new ones.
     """
 
-    def __init__(self, session: Callable[[], AbstractContextManager[Session]]) -> None:
+    def __init__(
+        self,
+        session: Callable[[], AbstractContextManager[Session]],
+        number: int,
+        vocabularies: Mapping[str, Vocabulary] | None = None,
+        tables: Mapping[str, Table] | None = None,
+    ) -> None:
+        self.number = number
+        """Of the last change before any table was read."""
         self._session = session
         self._lock = threading.RLock()
+        self._vocabularies = vocabularies or {column: Vocabulary() for column in _TABLE_OF}
+        self._tables = dict(tables or {})
         self._made: dict[str, Any] = {}
 
     @property
     def ids(self) -> NDArray[np.int64]:
         """Numbers of all recordings, ascending."""
-        return self._once("ids", lambda: np.array(self._recordings()["id"], dtype=np.int64))
+        return self._once("ids", lambda: self._table("recordings").keys)
 
     def positions_of(self, recording_ids: NDArray[np.int64]) -> Positions:
         """Return the places of recordings in `ids`; those that are not there are left out."""
@@ -147,6 +117,22 @@ class Columns:
 
     # -- reading ---------------------------------------------------------------------------
 
+    def followed(self) -> "Columns":
+        """Return columns as they are now: these, if nothing has changed."""
+        # A table that is being read is waited for, before a connection is held.
+        with self._lock, self._session() as session:
+            found = changes_since(session, self.number)
+            if found.number == self.number:
+                return self
+            if found.recording_ids is None:
+                return Columns(self._session, found.number)
+            ids, among = found.recording_ids, found.recording_ids.tolist()
+            tables = {
+                name: table.exchanged(ids, read_table(session, name, self._vocabularies, among))
+                for name, table in self._tables.items()
+            }
+            return Columns(self._session, found.number, self._vocabularies, tables)
+
     def _once(self, key: str, make: Callable[[], _Made]) -> _Made:
         with self._lock:
             if key not in self._made:
@@ -154,105 +140,102 @@ class Columns:
             made: _Made = self._made[key]
             return made
 
-    def _rows(self, names: Iterable[str], query: Select[*tuple[Any, ...]]) -> _Rows:
-        """Run a query; return its columns under these names."""
-        with self._session() as session:
-            # The driver's own rows: SQLAlchemy's take three times as long.
-            found = session.connection().execute(query).cursor.fetchall()
-        return dict(zip(names, zip(*found, strict=True) if found else repeat(()), strict=False))
+    def _table(self, name: str) -> Table:
+        with self._lock:
+            if name not in self._tables:
+                with self._session() as session:
+                    self._tables[name] = read_table(session, name, self._vocabularies)
+            return self._tables[name]
 
-    def _find(
-        self, recording_ids: Sequence[int] | NDArray[np.int64]
-    ) -> tuple[Positions, NDArray[np.int64]]:
+    def _find(self, recording_ids: NDArray[np.int64]) -> tuple[Positions, NDArray[np.int64]]:
         """Return the places of recordings in `ids`, and which of these recordings are there."""
         places = self._once("places", lambda: Places(self.ids))
-        return places.find(np.asarray(recording_ids, dtype=np.int64))
-
-    def _recordings(self) -> _Rows:
-        query = select(*_RECORDING.values()).order_by(RecordingRow.id)
-        return self._once("recordings", lambda: self._rows(_RECORDING, query))
-
-    def _measures(self) -> _Rows:
-        query = select(*_MEASURED.values())
-        return self._once("measures", lambda: self._rows(_MEASURED, query))
+        return places.find(recording_ids)
 
     def _files(self) -> _Files:
-        return self._once("files", self._read_files)
+        return self._once("files", self._find_files)
 
-    def _read_files(self) -> _Files:
-        rows = self._rows(_FILE, select(*_FILE.values()).order_by(FileRow.id))
-        places, known = self._find(rows["recording"])
-        present = np.array(rows["present"], dtype=np.bool_)[known]
-        n_present = np.bincount(places[present], minlength=len(self.ids))
-        speaks = present | (n_present[places] == 0)
-        chosen = known[speaks]
-        if len(chosen) < len(rows["id"]):
-            rows = {name: [row[at] for at in chosen] for name, row in rows.items()}
-        return _Files(Places(np.array(rows["id"], dtype=np.int64)), places[speaks], rows, n_present)
+    def _find_files(self) -> _Files:
+        table = self._table("files")
+        positions, known = self._find(table.owners)
+        present = table.columns["present"][known]
+        n_present = np.bincount(positions[present], minlength=len(self.ids))
+        speaks = present | (n_present[positions] == 0)
+        rows = known[speaks]
+        return _Files(rows, Places(table.keys[rows]), positions[speaks], n_present)
+
+    def _of_files(self, column: str) -> NDArray[Any]:
+        """Return what the files say that speak for recordings."""
+        found: NDArray[Any] = self._table("files").columns[column][self._files().rows]
+        return found
 
     def _read_numbers(self, field: str) -> NDArray[np.float64]:
-        if field in _RECORDING:
-            return np.array(self._recordings()[field], dtype=np.float64)
-        measures = self._measures()
-        places, known = self._find(measures["recording"])
+        table = self._table(_TABLE_OF[field])
+        positions, known = self._find(table.owners)
         numbers = np.full(len(self.ids), np.nan)
-        numbers[places] = np.array(measures[field], dtype=np.float64)[known]
+        numbers[positions] = table.columns[field][known]
         return numbers
 
     def _recorded(self) -> Days:
-        files = self._files()
-        return days_of(files.positions, files.rows["recorded"])
+        bounds = (self._of_files("recorded"), self._of_files("recorded until"))
+        return days_of(self._files().positions, *bounds)
 
     def _indexed(self) -> Days:
-        with self._session() as session:
-            found = session.execute(select(RecordingRow.id, RecordingRow.indexed_at)).all()
-        places, known = self._find([row.id for row in found])
-        days = np.array([row.indexed_at.toordinal() for row in found], dtype=np.int64)[known]
-        return Days(places, days, days)
+        table = self._table("dates")
+        positions, known = self._find(table.owners)
+        days = table.columns["indexed"][known]
+        return Days(positions, days, days)
 
     def _read_values(self, field: str) -> Values:
         if field in ("samplerate", "channels", "bitdepth"):
             return numbers_as_values(np.arange(len(self.ids)), self.numbers(field))
-        if field in _RECORDING:
-            return values_of(np.arange(len(self.ids)), self._recordings()[field])
-        if field == "key":
-            measures = self._measures()
-            places, known = self._find(measures["recording"])
-            return values_of(places, [measures["key"][at] or "" for at in known])
-        if field == "heard":
-            query = select(HeardTagRow.recording_id, HeardTagRow.label)
-            rows = self._rows(("recording", "label"), query)
-            places, known = self._find(rows["recording"])
-            return values_of(places, [rows["label"][at] for at in known])
-        files = self._files()
-        if field == "tag":
-            return _tags(files)
         if field == "collection":
-            with self._session() as session:
-                names = dict(session.execute(select(CollectionRow.id, CollectionRow.name)).all())
-            return values_of(files.positions, [names.get(id_, "") for id_ in files.rows[field]])
-        return values_of(files.positions, files.rows[field])
+            codes, spellings = self._of_files(field), self._collections()
+            return values_of(self._files().positions, codes, spellings)
+        positions, codes = self._texts(field)
+        # After the codes, lest one be of a text that came later.
+        return values_of(positions, codes, self._vocabularies[field].spellings())
+
+    def _texts(self, field: str) -> tuple[Positions, NDArray[np.int32]]:
+        """Return the numbers of texts, and the recordings that they belong to."""
+        if _TABLE_OF[field] == "files":
+            return self._files().positions, self._of_files(field)
+        table = self._table(_TABLE_OF[field])
+        positions, rows = self._find(table.owners)
+        if field == "tag":
+            speaks = table.columns["present"][rows] | (self._files().n_present[positions] == 0)
+            positions, rows = positions[speaks], rows[speaks]
+        return positions, table.columns[field][rows]
+
+    def _collections(self) -> Spellings:
+        """Return the names of collections by their ids."""
+        with self._session() as session:
+            names = dict(session.execute(select(CollectionRow.id, CollectionRow.name)).all())
+        most = int(self._table("files").columns["collection"].max(initial=0))
+        vocabulary = Vocabulary()
+        codes = vocabulary.codes(names.get(id_, "") for id_ in range(most + 1))
+        spellings = vocabulary.spellings()
+        texts = [spellings.texts[code] for code in codes]
+        return Spellings(texts, spellings.keys[codes], spellings.folded)
 
     def _having(self, what: str) -> Positions:
         if what in ("title", "description"):
-            files = self._files()
-            return files.positions[np.array(files.rows[what], dtype=np.bool_)]
+            return np.compress(self._of_files(what), self._files().positions)
         if what == "recorded":
             return self.days("recorded").positions
         if what == "tempo":
             return np.flatnonzero(~np.isnan(self.numbers("tempo")))
-        if what == "warnings":
-            return np.flatnonzero([text != "[]" for text in self._recordings()["warnings"]])
+        if what in ("warnings", "fingerprint"):
+            table = self._table("recordings" if what == "warnings" else "fingerprints")
+            rows = table.columns.get(what, np.ones(len(table.keys), dtype=np.bool_))
+            return self._find(table.owners[rows])[0]
         if what == "copies":
             return np.flatnonzero(self._files().n_present > 1)
-        if what == "fingerprint":
-            rows = self._rows(("recording",), select(FingerprintRow.recording_id))
-            return self._find(rows["recording"])[0]
         return self.values("tag" if what == "tags" else what).positions
 
 
 class ColumnsCache:
-    """Keeps the columns of a catalogue until it changes."""
+    """Keeps the columns of a catalogue, and brings them up to date when it has changed."""
 
     def __init__(
         self, session: Callable[[], AbstractContextManager[Session]], watch: ChangeWatch
@@ -261,33 +244,26 @@ class ColumnsCache:
         self._watch = watch
         self._lock = threading.Lock()
         self._stamp = ""
-        self._n_changes: str | None = None
         self._columns: Columns | None = None
 
     def columns(self) -> Columns:
-        """Return the columns of the catalogue as it is; the same as before if nothing changed."""
+        """Return the columns of the catalogue as it is; the same as before if nothing changed.
+
+        A list that somebody has added to is no change: it is not counted.
+        """
         stamp = self._watch.stamp()
         with self._lock:
             if self._columns is None or stamp != self._stamp:
-                # A list that somebody has added to is no reason to read all recordings again.
-                n_changes = self._count()
-                if self._columns is None or n_changes != self._n_changes:
-                    self._columns = Columns(self._session)
-                self._stamp, self._n_changes = stamp, n_changes
+                self._columns = self._now(self._columns)
+                self._stamp = stamp
             return self._columns
 
-    def _count(self) -> str:
+    def _now(self, columns: Columns | None) -> Columns:
+        if columns is not None:
+            return columns.followed()
         with self._session() as session:
-            return changes_counted(session.connection())
+            return Columns(self._session, changes_since(session, None).number)
 
     def close(self) -> None:
         """Let go of the database."""
         self._watch.close()
-
-
-def _tags(files: _Files) -> Values:
-    codes, spelled = codes_of(files.rows["tag"])
-    lists = [json.loads(text) for text in spelled]
-    sizes = np.array([len(tags) for tags in lists], dtype=np.int64)[codes]
-    raw = chain.from_iterable(lists[code] for code in codes)
-    return values_of(np.repeat(files.positions, sizes), raw)

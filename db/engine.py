@@ -15,6 +15,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError
 
+from db.changes import changes_counted
+
 LOCK_SPACE: Final = 0x4563686F  # "Echo"
 """The first of the two numbers of all advisory locks that Echoic takes on a server."""
 
@@ -168,20 +170,6 @@ def database_size(connection: Connection) -> int:
     return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
 
 
-def count_change(connection: Connection) -> None:
-    """Note that what is known of recordings changes with this transaction."""
-    connection.exec_driver_sql(
-        "INSERT INTO catalogue_info (key, value) VALUES ('n_changes', '1') ON CONFLICT (key) "
-        "DO UPDATE SET value = CAST(CAST(catalogue_info.value AS BIGINT) + 1 AS TEXT)"
-    )
-
-
-def changes_counted(connection: Connection) -> str:
-    """Return a text that changes with what is known of recordings."""
-    query = "SELECT value FROM catalogue_info WHERE key = 'n_changes'"
-    return str(connection.exec_driver_sql(query).scalar() or 0)
-
-
 class ChangeWatch:
     """Tells whether anything was committed to a database since one asked last, by whomever."""
 
@@ -198,7 +186,7 @@ class ChangeWatch:
         if self._engine.dialect.name != "sqlite":
             # A server's own counters tell of everything that goes on in any of its databases.
             with self._engine.connect() as connection:
-                return changes_counted(connection)
+                return str(changes_counted(connection))
         with self._lock:
             # SQLite counts for each connection what others have committed, so it must stay one.
             if self._watching is None:

@@ -16,11 +16,12 @@ from sqlalchemy import select
 
 from db.catalogue import Catalogue
 from db.errors import PostingsError, UnknownName
+from db.owned_ranges import OwnedRanges
 from db.postings_layout import scramble
 from db.postings_merge import PART_POSTINGS, Expand, LiveRun, groups_to_merge, merge_in_memory
 from db.postings_saving import save_runs
 from db.schema import FingerprintSchemeRow
-from db.stored_fingerprints import Ranges, SchemeState, StoredFingerprints, View, in_order
+from db.stored_fingerprints import SchemeState, StoredFingerprints, View, in_order
 from db.writer import CatalogueWriter
 
 _FEW: Final = 32  # postings of each file that stand for a key beyond the budget
@@ -67,7 +68,7 @@ class FingerprintIndex:
         self._stored = stored
         self._key_bits = key_bits
         self._changing = threading.Lock()
-        nothing = Ranges(_NO_FRAMES, _NO_FRAMES, _NO_FRAMES)
+        nothing = OwnedRanges(_NO_FRAMES, _NO_FRAMES, _NO_FRAMES)
         self._view = View(SchemeState(0, 0, frozenset()), nothing, ())
 
     @classmethod
@@ -212,14 +213,7 @@ class FingerprintIndex:
         within : ndarray of int64
             The first frame of a recording is 0; -1 where it belongs to none.
         """
-        ranges = self._view.ranges
-        if not len(ranges.firsts):
-            nowhere = np.full(len(frames), -1, dtype=np.int64)
-            return nowhere, nowhere.copy()
-        at = np.searchsorted(ranges.firsts, frames, side="right") - 1
-        within = frames - ranges.firsts[at]
-        inside = (at >= 0) & (within < ranges.counts[at])
-        return np.where(inside, ranges.recording_ids[at], -1), np.where(inside, within, -1)
+        return self._view.ranges.locate(frames)
 
     def span(self, recording_id: int) -> tuple[int, int]:
         """Return the first frame number of a recording, and how many it owns.
@@ -230,7 +224,7 @@ class FingerprintIndex:
             If it has no fingerprint by this scheme.
         """
         ranges = self._view.ranges
-        rows = np.flatnonzero(ranges.recording_ids == recording_id)
+        rows, _ = ranges.places.find(np.array([recording_id], dtype=np.int64))
         if not len(rows):
             raise UnknownName(f"recording {recording_id} has no fingerprint by {self.scheme}")
         return int(ranges.firsts[rows[0]]), int(ranges.counts[rows[0]])
@@ -263,14 +257,14 @@ class FingerprintIndex:
         runs = list(view.runs)
         for recent in self._view.runs:
             if not recent.name and not any(_overlap(recent, file) for file in view.runs):
-                again = view.ranges.attach(recent.run)
+                again = self._stored.attach(recent.run)
                 runs += [again] if again.n_live else []
-        runs += self._stored.build(view.ranges, runs)
+        runs += self._stored.build(runs)
         merged: list[LiveRun] = []
         for neighbours in _between_files(in_order(runs)):
             for group in groups_to_merge(neighbours, at_most=PART_POSTINGS):
                 if len(group) > 1:
-                    group = [view.ranges.attach(merge_in_memory(group))]
+                    group = [self._stored.attach(merge_in_memory(group))]
                 merged += group
         return View(view.state, view.ranges, tuple(merged))
 

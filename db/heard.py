@@ -14,6 +14,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from db.catalogue import Catalogue
+from db.changes import touch
 from db.errors import UnknownName
 from db.schema import (
     EmbeddingRow,
@@ -143,6 +144,7 @@ def store_heard(
         vocabulary_id = _vocabulary_id(session, name, digest, encoder)
         same_name = select(VocabularyRow.id).where(VocabularyRow.name == name)
         there = _present(session, sorted(heard))
+        touch(session, there)
         for start in range(0, len(there), _SLICE):
             session.execute(  # their labels go with them: the database cascades
                 delete(TaggingRow).where(

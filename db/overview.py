@@ -1,12 +1,14 @@
 """What a catalogue holds, in numbers."""
 
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from db import engine as database
 from db.catalogue import Catalogue
+from db.changes import changes_counted
 from db.milvus_filled import Filled
 from db.opening import FORMAT
 from db.records import CollectionStatus, FingerprintState, IndexState, Status
@@ -24,6 +26,9 @@ from db.schema import (
     RecordingRow,
 )
 from db.vector_location import FILES, vector_location
+
+_MOST_UNSAVED: Final = 50_000  # segments: reading them from SQL takes half a second
+_UNSAVED_SHARE: Final = 64
 
 
 def status(catalogue: Catalogue) -> Status:
@@ -56,7 +61,7 @@ def extent(catalogue: Catalogue) -> tuple[int, float]:
 def contents_stamp(catalogue: Catalogue) -> str:
     """Return a text that changes with what is known of recordings."""
     with catalogue.session() as session:
-        return database.changes_counted(session.connection())
+        return str(changes_counted(session.connection()))
 
 
 def count_recordings(catalogue: Catalogue) -> int:
@@ -71,6 +76,17 @@ def count_without_vectors(catalogue: Catalogue, encoder: str) -> int:
     with catalogue.session() as session:
         n_recordings = session.scalar(select(func.count(RecordingRow.id))) or 0
         return n_recordings - (session.scalar(embedded.where(EncoderRow.name == encoder)) or 0)
+
+
+def lags_behind(catalogue: Catalogue, encoder: str) -> bool:
+    """Tell whether what is kept of an encoder's vectors lacks so much that saving them is worth it.
+
+    They are found all the same: whoever opens the index reads from SQL what is newer. To write a
+    million vectors for a few new ones would cost more.
+    """
+    with catalogue.session() as session:
+        row = session.scalar(select(EncoderRow).where(EncoderRow.name == encoder))
+        return row is not None and _lags(catalogue, session, row)
 
 
 def has_unsaved_fingerprints(catalogue: Catalogue, scheme: str) -> bool:
@@ -125,11 +141,7 @@ def _index_state(catalogue: Catalogue, session: Session, row: EncoderRow) -> Ind
         )
     ).one()
     place = vector_location(catalogue)
-    filled = Filled.read(session, row.id)
-    file = session.get(IndexFileRow, (row.id, catalogue.cache.id))
-    kept = file if place == FILES else filled
-    path = catalogue.index_folder / file.name if file and place == FILES else None
-    covered = kept and (kept.next_segment, kept.n_removals) == (row.next_segment, row.n_removals)
+    path = _index_path(catalogue, session, row) if place == FILES else None
     return IndexState(
         encoder_info(row),
         n_recordings,
@@ -138,8 +150,27 @@ def _index_state(catalogue: Catalogue, session: Session, row: EncoderRow) -> Ind
         place,
         path.name if path else None,
         path.stat().st_size if path and path.exists() else 0,
-        bool(covered and (place != FILES or (path and path.exists()))),
+        not _lags(catalogue, session, row),
     )
+
+
+def _index_path(catalogue: Catalogue, session: Session, row: EncoderRow) -> Path | None:
+    file = session.get(IndexFileRow, (row.id, catalogue.cache.id))
+    return catalogue.index_folder / file.name if file else None
+
+
+def _lags(catalogue: Catalogue, session: Session, row: EncoderRow) -> bool:
+    kept: Filled | IndexFileRow | None = Filled.read(session, row.id)
+    if vector_location(catalogue) == FILES:
+        kept = session.get(IndexFileRow, (row.id, catalogue.cache.id))
+        path = _index_path(catalogue, session, row)
+        if path is None or not path.exists():
+            return row.next_segment > 0
+    if kept is None:
+        return row.next_segment > 0
+    n_new = row.next_segment - kept.next_segment
+    n_changes = n_new + row.n_removals - kept.n_removals
+    return n_new < 0 or n_changes > min(_MOST_UNSAVED, kept.n_vectors // _UNSAVED_SHARE)
 
 
 def _fingerprint_state(

@@ -82,7 +82,7 @@ class _Saving:
             raise PostingsError(f"cannot make {self._folder}: {error.strerror}") from error
         runs = list(self._view.runs)
         while True:
-            for part in self._stored.build(self._view.ranges, runs):
+            for part in self._stored.build(runs):
                 runs.append(self._merge([part]))
             groups = groups_to_merge(in_order(runs))
             due = [run for group in groups if _is_due(group) for run in group]
@@ -119,7 +119,7 @@ class _Saving:
         file = merge_to_file(self._folder / name, runs)
         self._written[name] = file
         run = open_postings_file(file.path, checksum=file.checksum)
-        return self._view.ranges.attach(run, name, file.checksum)
+        return self._stored.attach(run, name, file.checksum)
 
     def _is_whole(self, run: LiveRun) -> bool:
         """Tell whether a file can be merged; damage must not get into one that looks whole."""

@@ -234,7 +234,7 @@ class RecordingInfo:
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """Whether what is kept of an encoder's vectors agrees with SQL.
+    """Whether what is kept of an encoder's vectors agrees with SQL, but for a little that is newer.
 
     `place` is ``files``, or the address of a server.
     """

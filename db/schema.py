@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0006"
+REVISION = "0007"
 """The migration that these tables are the result of; stands in every database."""
 
 LARGEST_ID = 2**31 - 1
@@ -79,6 +79,16 @@ class CatalogueInfo(Base):
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     value: Mapped[str]
+
+
+class ChangeRow(Base):
+    """A recording that the change of this number touched; 0: it may be any. See `db.changes`."""
+
+    __tablename__ = "changes"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    recording_id: Mapped[int] = mapped_column(primary_key=True)
 
 
 class CollectionRow(Base):

@@ -13,47 +13,28 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from db.catalogue import Catalogue
+from db.changes import changes_counted
 from db.errors import CollectionGone, UnknownName, VectorIndexError
 from db.features import vector_fault
-from db.places import Places
+from db.owned_ranges import Exchange, RangesReader
 from db.records import EncoderInfo
 from db.rows import encoder_info, vectors_from_blob
 from db.schema import EmbeddingRow, EncoderRow
 from db.vector_stores import Loaded, Progress, VectorStore, open_store
-from db.vectors import SegmentBitmap, VectorIndex, expand_ranges, pack_ranges, unpack
+from db.vectors import VectorIndex, expand_ranges, pack_ranges, unpack
 from db.writer import CatalogueWriter
 
 _BLOBS_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Ranges:
-    """The segments that recordings own at one moment; never changed, only exchanged for others.
+class _InStep:
+    """An index that holds what SQL held after a change."""
 
-    Attributes
-    ----------
-    recordings, firsts, counts : ndarray, shape (n,), int64
-        Recording `i` owns ``firsts[i] ... firsts[i] + counts[i] - 1``; ascending.
-    places : Places
-        Where a recording stands in these.
-    next_segment : int
-        All segments are below it.
-    """
-
-    recordings: NDArray[np.int64]
-    firsts: NDArray[np.int64]
-    counts: NDArray[np.int64]
-    places: Places
-    next_segment: int
-
-    def bitmap_of(self, recording_ids: NDArray[np.int64]) -> SegmentBitmap:
-        """Return the segments of recordings; those that are not there have none."""
-        chosen = np.zeros(len(self.recordings), dtype=np.bool_)
-        chosen[self.places.find(recording_ids)[0]] = True
-        return pack_ranges(self.firsts[chosen], self.counts[chosen], self.next_segment)
+    index: VectorIndex
+    number: int | None
 
 
 class SegmentIndex:
@@ -74,12 +55,18 @@ class SegmentIndex:
         self._encoder_id = encoder_id
         self._store = store
         self._loaded = store.load()
-        self._state = Progress(0, 0)
-        self._left_out: list[str] = []
+        self._stored = RangesReader(
+            EmbeddingRow.recording_id,
+            EmbeddingRow.first_segment,
+            EmbeddingRow.n_segments,
+            EmbeddingRow.encoder_id == encoder_id,
+        )
+        self._progress = self._state = Progress(0, 0)
+        self._in_step: _InStep | None = None
+        self._seen: int | None = None
+        self._damaged: dict[int, str] = {}
         self._n_lacking = 0
         self._changing = threading.Lock()
-        nothing = np.empty(0, dtype=np.int64)
-        self._ranges = _Ranges(nothing, nothing, nothing, Places(nothing), 0)
 
     @classmethod
     def open(cls, catalogue: Catalogue, encoder: str) -> Self:
@@ -111,18 +98,33 @@ class SegmentIndex:
     @property
     def notes(self) -> list[str]:
         """What was wrong with the index, and what it leaves out, in words; empty if nothing."""
-        return [*self._loaded.notes, *self._left_out]
+        misplaced = {
+            id_: f"its segment numbers {why}" for id_, why in self._stored.left_out.items()
+        }
+        left_out = (misplaced | self._damaged).items()
+        return [
+            *self._loaded.notes,
+            *(
+                f"recording {id_} is left out: {why}; "
+                "`echoic repair`, then `echoic index`, make its vectors again"
+                for id_, why in left_out
+            ),
+        ]
 
     # -- reading ---------------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Take in what other processes have committed since the last time."""
-        if self._is_current(self._load_state()):
+        if self._is_current():
             return
         with self._changing:
-            if not self._is_current(self._load_state()):  # else another thread was quicker
-                outdated = len(self._ranges.firsts) > 0 and self._store.is_outdated(self._loaded)
-                self._take(self._store.load() if outdated else self._loaded)
+            if self._is_current():  # another thread was quicker
+                return
+            exchange, loaded = self._read(), self._loaded
+            is_open = self._seen is not None
+            if is_open and (exchange is None or self._store.is_outdated(loaded)):
+                loaded = self._store.load()
+            self._take(loaded, exchange)
 
     def search(
         self,
@@ -158,7 +160,7 @@ class SegmentIndex:
         except CollectionGone:
             # A writer may have put another in its place; else what can be had comes from SQL.
             with self._changing:
-                self._take(self._store.load())
+                self._take(self._store.load(), self._read())
             return self._search(queries, k, recording_ids)
 
     def locate(self, segments: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -176,14 +178,7 @@ class SegmentIndex:
         ordinals : ndarray of int64
             The first segment of a recording has the ordinal 0; -1 where it was removed.
         """
-        ranges = self._ranges
-        if not len(ranges.firsts):
-            nowhere = np.full(len(segments), -1, dtype=np.int64)
-            return nowhere, nowhere.copy()
-        at = np.searchsorted(ranges.firsts, segments, side="right") - 1
-        ordinals = segments - ranges.firsts[at]
-        inside = (at >= 0) & (ordinals < ranges.counts[at])
-        return np.where(inside, ranges.recordings[at], -1), np.where(inside, ordinals, -1)
+        return self._stored.ranges.locate(segments)
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -209,7 +204,8 @@ class SegmentIndex:
             If that cannot be done; the catalogue is none the worse for it.
         """
         with self._changing:
-            self._take(self._store.save(writer, self._bring_in_step, thorough=thorough))
+            loaded = self._store.save(writer, self._bring_in_step, thorough=thorough)
+            self._take(loaded, self._read())
 
     # -- inside ----------------------------------------------------------------------------
 
@@ -224,120 +220,115 @@ class SegmentIndex:
             )
         if recording_ids is None:
             return self._loaded.index.search(queries, k)
-        allowed = self._ranges.bitmap_of(recording_ids)
+        ranges = self._stored.ranges
+        chosen = np.zeros(len(ranges), dtype=np.bool_)
+        chosen[ranges.places.find(recording_ids)[0]] = True
+        firsts, counts = ranges.firsts[chosen], ranges.counts[chosen]
+        allowed = pack_ranges(firsts, counts, int((firsts + counts).max(initial=0)))
         return self._loaded.index.search(queries, k, allowed=allowed)
 
-    def _take(self, loaded: Loaded) -> None:
-        """Search this from now on, in step with SQL."""
-        state, ranges = self._load_ranges()
-        # Ranges before vectors: what a search finds shall belong to a recording.
-        self._ranges = ranges
-        self._n_lacking = self._put_in_step(loaded.index, ranges, self._store.most_lacking)
-        self._loaded, self._state = loaded, state
+    def _is_current(self) -> bool:
+        with self._catalogue.session() as session:
+            return changes_counted(session.connection()) == self._seen
+
+    def _read(self) -> Exchange | None:
+        """Read what recordings own; return how that differs from what an index is in step with.
+
+        None if it may differ in anything.
+        """
+        is_known = self._in_step is not None and self._in_step.number == self._stored.number
+        with self._catalogue.session() as session:
+            row = session.get(EncoderRow, self._encoder_id)
+            if row is None:
+                raise UnknownName(f"the vectors by {self.encoder.name} have been removed")
+            exchange = self._stored.read(session, row.next_segment)
+            self._progress = Progress(row.next_segment, row.n_removals)
+        return exchange if is_known else None
+
+    def _take(self, loaded: Loaded, exchange: Exchange | None) -> None:
+        """Search this from now on, in step with what was read just now."""
+        self._n_lacking = self._put_in_step(loaded.index, exchange, self._store.most_lacking)
+        self._loaded, self._state, self._seen = loaded, self._progress, self._stored.number
 
     def _bring_in_step(self, index: VectorIndex) -> Progress:
         """Make any index hold what SQL holds, however much that is."""
-        state, ranges = self._load_ranges()
-        self._put_in_step(index, ranges, None)
-        return state
+        self._put_in_step(index, self._read(), None)
+        return self._progress
 
-    def _put_in_step(self, index: VectorIndex, ranges: _Ranges, most: int | None) -> int:
+    def _put_in_step(self, index: VectorIndex, exchange: Exchange | None, most: int | None) -> int:
         """Remove what an index holds too much and add what it lacks, unless that are too many.
 
         Returns how many it still lacks because they are.
         """
-        present = index.ids()
-        size = max(ranges.next_segment, int(present.max(initial=-1)) + 1)
+        followed = self._in_step is not None and self._in_step.index is index
+        self._in_step = None  # should this be cut off, all is compared the next time
+        if exchange is None or not followed:
+            exchange = self._compared(index)
+        gone, come = exchange.gone, exchange.come
+        if len(gone):
+            index.remove(expand_ranges(gone[:, 1], gone[:, 2]))
+        n_lacking = int(come[:, 2].sum())
+        if most is not None and n_lacking > most:
+            return n_lacking
+        self._add_from_sql(index, come[:, 0])
+        self._in_step = _InStep(index, self._stored.number)
+        return 0
+
+    def _compared(self, index: VectorIndex) -> Exchange:
+        """Return what an index holds that nobody owns, and what it lacks of all that is owned."""
+        ranges, present = self._stored.ranges, index.ids()
+        ends = ranges.firsts + ranges.counts
+        size = max(int(ends.max(initial=0)), int(present.max(initial=-1)) + 1)
         owned = unpack(pack_ranges(ranges.firsts, ranges.counts, size), size)
         is_present = np.zeros(size, dtype=np.bool_)
         is_present[present] = True
         n_before = np.concatenate(([0], np.cumsum(is_present & owned)))
-        held = n_before[ranges.firsts + ranges.counts] - n_before[ranges.firsts]
+        held = n_before[ends] - n_before[ranges.firsts]
         lacking = held < ranges.counts
         cut = lacking & (held > 0)  # sending them to a server was interrupted
         surplus = np.flatnonzero(is_present & ~owned)
-        if len(surplus) or cut.any():
-            halves = expand_ranges(ranges.firsts[cut], ranges.counts[cut])
-            index.remove(np.concatenate((surplus, halves)))
-        n_lacking = int(ranges.counts[lacking].sum())
-        if most is not None and n_lacking > most:
-            return n_lacking
-        self._add_from_sql(index, ranges.recordings[lacking])
-        return 0
-
-    def _load_state(self) -> Progress:
-        with self._catalogue.session() as session:
-            return self._progress(session)
-
-    def _progress(self, session: Session) -> Progress:
-        row = session.get(EncoderRow, self._encoder_id)
-        if row is None:
-            raise UnknownName(f"the vectors by {self.encoder.name} have been removed")
-        return Progress(row.next_segment, row.n_removals)
-
-    def _is_current(self, state: Progress) -> bool:
-        return state == self._state and len(self._ranges.firsts) > 0
-
-    def _load_ranges(self) -> tuple[Progress, _Ranges]:
-        query = (
-            select(EmbeddingRow.recording_id, EmbeddingRow.first_segment, EmbeddingRow.n_segments)
-            .where(EmbeddingRow.encoder_id == self._encoder_id)
-            .order_by(EmbeddingRow.first_segment)
-        )
-        with self._catalogue.session() as session:
-            state = self._progress(session)
-            rows = np.array(session.execute(query).all(), dtype=np.int64).reshape(-1, 3)
-        firsts, counts = rows[:, 1], rows[:, 2]
-        fits = (firsts >= 0) & (counts >= 0) & (counts <= state.next_segment - firsts)
-        for recording_id in rows[~fits, 0].tolist():
-            self._leave_out(recording_id, "its segment numbers were never given out")
-        recordings, firsts, counts = rows[fits].T.copy()
-        return state, _Ranges(recordings, firsts, counts, Places(recordings), state.next_segment)
+        gone = np.concatenate((ranges.rows(cut), _single(surplus)))
+        return Exchange(gone, ranges.rows(lacking))
 
     def _add_from_sql(self, index: VectorIndex, recording_ids: NDArray[np.int64]) -> None:
         for start in range(0, len(recording_ids), _BLOBS_AT_ONCE):
             some = recording_ids[start : start + _BLOBS_AT_ONCE].tolist()
             ids: list[NDArray[np.int64]] = []
             parts: list[NDArray[np.float16]] = []
-            for first, vectors in self._read(some):
+            for first, vectors in self._vectors(some):
                 ids.append(np.arange(first, first + len(vectors), dtype=np.int64))
                 parts.append(vectors)
             if parts:
                 index.add(np.concatenate(ids), np.concatenate(parts))
 
-    def _read(self, recording_ids: list[int]) -> Iterator[tuple[int, NDArray[np.float16]]]:
+    def _vectors(self, recording_ids: list[int]) -> Iterator[tuple[int, NDArray[np.float16]]]:
         """Yield first segment and vectors of recordings; those that are damaged are left out."""
-        query = (
-            select(
-                EmbeddingRow.recording_id,
-                EmbeddingRow.first_segment,
-                EmbeddingRow.n_segments,
-                EmbeddingRow.checksum,
-                EmbeddingRow.vectors,
-            )
-            .where(
-                EmbeddingRow.encoder_id == self._encoder_id,
-                EmbeddingRow.recording_id.in_(recording_ids),
-            )
-            .order_by(EmbeddingRow.first_segment)
+        query = select(
+            EmbeddingRow.recording_id,
+            EmbeddingRow.first_segment,
+            EmbeddingRow.n_segments,
+            EmbeddingRow.checksum,
+            EmbeddingRow.vectors,
+        ).where(
+            EmbeddingRow.encoder_id == self._encoder_id,
+            EmbeddingRow.recording_id.in_(recording_ids),
         )
         # No transaction stays open while the vectors go to a server.
         with self._catalogue.session() as session:
-            rows = session.execute(query).all()
+            # Sorted here: to sort them, SQLite would rather go through all rows of the encoder.
+            rows = sorted(session.execute(query), key=lambda row: row.first_segment)
         for row in rows:
             fault = vector_fault(row.vectors, row.n_segments, self.encoder.dim, row.checksum)
             if fault is not None:
-                self._leave_out(row.recording_id, fault)
+                self._damaged = self._damaged | {row.recording_id: fault}
             else:
                 yield row.first_segment, vectors_from_blob(row.vectors, self.encoder.dim)
 
-    def _leave_out(self, recording_id: int, fault: str) -> None:
-        note = (
-            f"recording {recording_id} is left out: {fault}; "
-            "`echoic repair`, then `echoic index`, make its vectors again"
-        )
-        if note not in self._left_out:
-            self._left_out.append(note)
+
+def _single(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return numbers that belong to no recording as rows of ranges."""
+    ones = np.ones_like(numbers)
+    return np.stack((-ones, numbers, ones), axis=1)
 
 
 def save_indexes(writer: CatalogueWriter) -> list[str]:

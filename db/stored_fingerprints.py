@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from db.errors import PostingsError, UnknownName
 from db.features import GUARD_FRAMES
 from db.landmarks import Landmarks, fingerprint_fault, unpack
 from db.live_frames import LiveFrames
+from db.owned_ranges import OwnedRanges, RangesReader
 from db.postings import PostingsRun
 from db.postings_file import open_postings_file
 from db.postings_merge import PART_POSTINGS, RUN_FRAMES, Expand, LiveRun, RunBuilder
@@ -39,43 +41,6 @@ class SchemeState:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ranges:
-    """The frame numbers that recordings own, ascending.
-
-    Attributes
-    ----------
-    recording_ids, firsts, counts : ndarray, shape (n,), int64
-        Recording `i` owns ``firsts[i] ... firsts[i] + counts[i] - 1``.
-    """
-
-    recording_ids: NDArray[np.int64]
-    firsts: NDArray[np.int64]
-    counts: NDArray[np.int64]
-
-    def attach(self, run: PostingsRun, name: str = "", checksum: str = "") -> LiveRun:
-        """Find out which frames of a run still belong to a recording."""
-        first, end = run.layout.first_frame, run.layout.end_frame
-        inside = slice(*np.searchsorted(self.firsts, (first, end)))
-        firsts = self.firsts[inside]
-        counts = np.minimum(self.counts[inside], end - firsts)
-        n_live = int(counts.sum())
-        is_whole = n_live == run.layout.n_frames
-        live = None if is_whole else LiveFrames(first, end, firsts, counts, gap=GUARD_FRAMES)
-        return LiveRun(run, name, checksum, n_live, live)
-
-    def lacking(self, runs: Sequence[LiveRun]) -> list[NDArray[np.int64]]:
-        """Return the recordings that lie in none of some runs, as rows, by the gap they lie in."""
-        spans = sorted((run.run.layout.first_frame, run.run.layout.end_frame) for run in runs)
-        begins, ends = np.array(spans, dtype=np.int64).reshape(-1, 2).T
-        gaps = np.searchsorted(begins, self.firsts, side="right")
-        lacking = (self.counts > 0) & (self.firsts >= np.insert(ends, 0, 0)[gaps])
-        rows = np.flatnonzero(lacking)
-        return [
-            part for part in np.split(rows, np.flatnonzero(np.diff(gaps[rows])) + 1) if len(part)
-        ]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class View:
     """The fingerprints of a scheme at one moment; never changed, only exchanged for another.
 
@@ -86,8 +51,16 @@ class View:
     """
 
     state: SchemeState
-    ranges: Ranges
+    ranges: OwnedRanges
     runs: tuple[LiveRun, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """How many frames of a run are live, and which; None: all."""
+
+    n_frames: int
+    frames: LiveFrames | None
 
 
 class StoredFingerprints:
@@ -109,6 +82,14 @@ class StoredFingerprints:
         self._expand = expand
         self._key_bits = key_bits
         self._opened: dict[tuple[str, str], PostingsRun] = {}
+        self._ranges = RangesReader(
+            FingerprintRow.recording_id,
+            FingerprintRow.first_frame,
+            FingerprintRow.n_frames,
+            FingerprintRow.scheme_id == scheme_id,
+        )
+        # What is live of runs, as `_ranges` has it.
+        self._live: WeakKeyDictionary[PostingsRun, _Live] = WeakKeyDictionary()
 
     def is_current(self, state: SchemeState) -> bool:
         """Tell whether nothing has been committed since.
@@ -132,7 +113,7 @@ class StoredFingerprints:
         for last_try in (False, True):
             with self.catalogue.session() as session:
                 state = self._load_state(session)
-                ranges = self._load_ranges(session)
+                self._read_ranges(session, state.next_frame)
             opened, faults = self._open(state.files)
             # The first time, a writer may have put other files in force meanwhile.
             if not faults or last_try:
@@ -140,18 +121,34 @@ class StoredFingerprints:
         for fault in faults:
             self.note(f"{fault}; searching without it, from the database")
         self._opened = opened
-        runs = (ranges.attach(run, *key) for key, run in opened.items())
-        return View(state, ranges, in_order(run for run in runs if run.n_live))
+        runs = (self.attach(run, *key) for key, run in opened.items())
+        return View(state, self._ranges.ranges, in_order(run for run in runs if run.n_live))
 
-    def build(self, ranges: Ranges, runs: Sequence[LiveRun]) -> Iterator[LiveRun]:
+    def attach(self, run: PostingsRun, name: str = "", checksum: str = "") -> LiveRun:
+        """Find out which frames of a run belonged to a recording when all was last loaded."""
+        found = self._live.get(run)
+        if found is None:
+            ranges, first, end = self._ranges.ranges, run.layout.first_frame, run.layout.end_frame
+            inside = slice(*np.searchsorted(ranges.firsts, (first, end)))
+            firsts = ranges.firsts[inside]
+            counts = np.minimum(ranges.counts[inside], end - firsts)
+            n_live = int(counts.sum())
+            live = None
+            if n_live != run.layout.n_frames:
+                live = LiveFrames(first, end, firsts, counts, gap=GUARD_FRAMES)
+            found = self._live[run] = _Live(n_live, live)
+        return LiveRun(run, name, checksum, found.n_frames, found.frames)
+
+    def build(self, runs: Sequence[LiveRun]) -> Iterator[LiveRun]:
         """Make runs, in memory, of the recordings that lie in none of some runs.
 
         None of them is much larger than `PART_POSTINGS`.
         """
+        ranges = self._ranges.ranges
         with self.catalogue.session() as session:
-            for rows in ranges.lacking(runs):
+            for rows in _lacking(ranges, runs):
                 for run in self._build(session, ranges.recording_ids[rows]):
-                    yield ranges.attach(run)
+                    yield self.attach(run)
 
     def note(self, note: str) -> None:
         """Keep a note, once."""
@@ -169,14 +166,18 @@ class StoredFingerprints:
         files = frozenset((name, checksum) for name, checksum in session.execute(query))
         return SchemeState(row.next_frame, row.n_removals, files)
 
-    def _load_ranges(self, session: Session) -> Ranges:
-        query = (
-            select(FingerprintRow.recording_id, FingerprintRow.first_frame, FingerprintRow.n_frames)
-            .where(FingerprintRow.scheme_id == self.scheme_id)
-            .order_by(FingerprintRow.first_frame)
-        )
-        rows = np.array(session.execute(query).all(), dtype=np.int64).reshape(-1, 3)
-        return Ranges(*rows.T.copy())
+    def _read_ranges(self, session: Session, next_frame: int) -> None:
+        exchange = self._ranges.read(session, next_frame)
+        for id_, why in self._ranges.left_out.items():
+            self._note_left_out(id_, f"its frame numbers {why}")
+        if exchange is None:
+            self._live.clear()
+            return
+        changed = np.concatenate((exchange.gone[:, 1], exchange.come[:, 1]))
+        for run in list(self._live):
+            layout = run.layout
+            if ((changed >= layout.first_frame) & (changed < layout.end_frame)).any():
+                del self._live[run]
 
     def _open(
         self, files: frozenset[tuple[str, str]]
@@ -214,33 +215,44 @@ class StoredFingerprints:
             if fault is None:
                 landmarks = unpack(row.landmarks, row.n_landmarks, row.n_frames)
             else:
-                self.note(
-                    f"recording {row.recording_id} is left out: {fault}; "
-                    "`echoic repair`, then `echoic index`, make its fingerprint again"
-                )
+                self._note_left_out(row.recording_id, fault)
             # A run covers the frames of one that is at fault, or it would be read every time.
             builder.add(row.first_frame, row.n_frames, landmarks)
         if builder:
             yield builder.finish()
 
+    def _note_left_out(self, recording_id: int, fault: str) -> None:
+        self.note(
+            f"recording {recording_id} is left out: {fault}; "
+            "`echoic repair`, then `echoic index`, make its fingerprint again"
+        )
+
     def _fingerprints(
         self, session: Session, recording_ids: NDArray[np.int64]
     ) -> Iterator[Row[int, int, int, int, int, bytes]]:
-        query = (
-            select(
-                FingerprintRow.recording_id,
-                FingerprintRow.first_frame,
-                FingerprintRow.n_frames,
-                FingerprintRow.n_landmarks,
-                FingerprintRow.checksum,
-                FingerprintRow.landmarks,
-            )
-            .where(FingerprintRow.scheme_id == self.scheme_id)
-            .order_by(FingerprintRow.first_frame)
-        )
+        query = select(
+            FingerprintRow.recording_id,
+            FingerprintRow.first_frame,
+            FingerprintRow.n_frames,
+            FingerprintRow.n_landmarks,
+            FingerprintRow.checksum,
+            FingerprintRow.landmarks,
+        ).where(FingerprintRow.scheme_id == self.scheme_id)
         for start in range(0, len(recording_ids), _BLOBS_AT_ONCE):
             ids = recording_ids[start : start + _BLOBS_AT_ONCE].tolist()
-            yield from session.execute(query.where(FingerprintRow.recording_id.in_(ids)))
+            rows = session.execute(query.where(FingerprintRow.recording_id.in_(ids)))
+            # Sorted here: to sort them, SQLite would rather go through all rows of the scheme.
+            yield from sorted(rows, key=lambda row: row.first_frame)
+
+
+def _lacking(ranges: OwnedRanges, runs: Sequence[LiveRun]) -> list[NDArray[np.int64]]:
+    """Return the recordings that lie in none of some runs, as rows, by the gap they lie in."""
+    spans = sorted((run.run.layout.first_frame, run.run.layout.end_frame) for run in runs)
+    begins, ends = np.array(spans, dtype=np.int64).reshape(-1, 2).T
+    gaps = np.searchsorted(begins, ranges.firsts, side="right")
+    lacking = (ranges.counts > 0) & (ranges.firsts >= np.insert(ends, 0, 0)[gaps])
+    rows = np.flatnonzero(lacking)
+    return [part for part in np.split(rows, np.flatnonzero(np.diff(gaps[rows])) + 1) if len(part)]
 
 
 def in_order(runs: Iterable[LiveRun]) -> tuple[LiveRun, ...]:

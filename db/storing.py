@@ -8,6 +8,7 @@ from typing import TypeVar
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from db.changes import touch
 from db.errors import UnknownName
 from db.features import FeatureStore, note_removal
 from db.full_text import delete_full_text, full_text_ids, put_full_text
@@ -73,6 +74,7 @@ def store_failure(session: Session, failure: Failure) -> Outcome:
     file = session.scalar(select(FileRow).where(here))
     if file is not None and failure.state not in (None, FileState(file.size_bytes, file.mtime_ns)):
         file.missing_since = file.missing_since or now()
+        touch(session, [file.recording_id])
     session.flush()
     return Outcome.FAILED
 
@@ -86,6 +88,7 @@ def clear_failure(session: Session, collection_id: int, path: str) -> None:
 
 def store_results(session: Session, results: Sequence[Analysis | Failure]) -> list[Outcome]:
     """Make the rows of a batch of results; see `db.writer.CatalogueWriter.store`."""
+    touch(session, [])
     outcomes = []
     placed: list[tuple[int, Analysis]] = []
     for result in results:
@@ -117,6 +120,7 @@ def _place(session: Session, analysis: Analysis) -> tuple[Outcome, int | None]:
         if analysis.technical is None:
             return Outcome.VANISHED, None
         recording_id = _add_recording(session, analysis, analysis.technical).id
+    touch(session, [recording_id])
     outcome = _link_file(session, analysis, recording_id)
     clear_failure(session, analysis.collection_id, analysis.path)
     if outcome is Outcome.LINKED and is_new:
@@ -179,6 +183,7 @@ def remove_files(session: Session, rows: list[FileRow]) -> int:
     """Remove files, and the recordings that no other file holds; return how many of these."""
     delete_full_text(session.connection(), [row.id for row in rows])
     recordings = {row.recording_id for row in rows}
+    touch(session, recordings)
     for row in rows:
         session.delete(row)
     session.flush()
@@ -230,6 +235,7 @@ def _link_file(session: Session, analysis: Analysis, recording_id: int) -> Outco
     row.sidecar_digest = analysis.sidecar_digest
     describe(session, row, analysis.description)
     if before is not None and before != recording_id:
+        touch(session, [before])
         # Moved onto a name that was taken: the old name's entry goes, as with any move.
         vanished = _vanished_file(session, analysis.collection_id, recording_id)
         if vanished is not None and vanished.collection_id == analysis.collection_id:

@@ -23,6 +23,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from db.catalogue import Catalogue
+from db.changes import touch
 from db.default_encoder import forget_default_encoder
 from db.errors import CatalogueError, UnknownName
 from db.milvus_filled import forget_filled
@@ -111,6 +112,7 @@ class CatalogueWriter:
         """
 
         def add(session: Session) -> CollectionInfo:
+            touch(session, [])  # no recording lies in it yet
             row = session.scalar(select(CollectionRow).where(CollectionRow.name == name))
             if row is None:
                 row = CollectionRow(name=name, root=root, manifest=manifest, created_at=now())
@@ -247,6 +249,7 @@ class CatalogueWriter:
         def change(session: Session) -> None:
             row = get_row(session, FileRow, file_id)
             row.sidecar_digest = sidecar_digest
+            touch(session, [row.recording_id])
             describe(session, row, description)
 
         self._commit(change)
@@ -264,6 +267,7 @@ class CatalogueWriter:
         gone = list(paths)
 
         def change(session: Session) -> None:
+            touch(session, [])  # a failure is known of a file, not of a recording
             for path in gone:
                 clear_failure(session, collection_id, path)
 
@@ -273,8 +277,10 @@ class CatalogueWriter:
         ids = list(file_ids)
 
         def change(session: Session) -> None:
+            touch(session, [])
             for start in range(0, len(ids), 500):
                 chosen = FileRow.id.in_(ids[start : start + 500])
+                touch(session, session.scalars(select(FileRow.recording_id).where(chosen)))
                 session.execute(update(FileRow).where(chosen).values(missing_since=since))
 
         self._commit(change)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from db.errors import PostingsError, VectorIndexError
 from db.fingerprint_index import save_fingerprint_index
-from db.overview import has_unsaved_fingerprints
+from db.overview import has_unsaved_fingerprints, lags_behind
 from db.records import Analysis, Failure
 from db.segment_index import SegmentIndex
 from db.storing import Outcome
@@ -188,6 +188,7 @@ class _Run:
         self._batch: list[tuple[Job, Report]] = []
         self._committed_at = time.monotonic()
         self._n_unsaved = 0
+        self._indexes: dict[str, SegmentIndex] = {}
         on_server = vector_location(writer.catalogue) != FILES
         self._save_after = _SEGMENTS_TO_SERVER if on_server else math.inf
         self._contents = writer.catalogue.outlast(lambda: KnownContents(writer.catalogue, wanted))
@@ -338,9 +339,12 @@ class _Run:
             self._writer.catalogue.outlast(partial(self._save_index, encoder))
 
     def _save_index(self, encoder: str) -> None:
-        if encoder not in (held.name for held in self._writer.catalogue.encoders()):
-            return  # not one file could be embedded
-        index = SegmentIndex.open(self._writer.catalogue, encoder)
+        if not lags_behind(self._writer.catalogue, encoder):
+            return
+        if encoder not in self._indexes:
+            self._indexes[encoder] = SegmentIndex.open(self._writer.catalogue, encoder)
+        index = self._indexes[encoder]
+        index.refresh()
         if not index.is_saved():
             self._on_event(Indexing(encoder))
             try:

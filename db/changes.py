@@ -1,0 +1,94 @@
+"""Which recordings changed, so that what is kept of all of them need not be read anew.
+
+Every transaction that changes what is known of recordings counts `n_changes` up, and notes under
+the new number which recordings it touched. Such transactions take turns, on every database
+(`db.engine.for_writing`), so whoever sees a number sees all that came before it: it makes no
+difference that ids of rows come from sequences and may be committed in another order.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from db.schema import CatalogueInfo, ChangeRow
+
+KEPT_CHANGES: Final = 10_000
+"""So far back a reader is told what changed; who has not asked for longer reads all anew."""
+
+MOST_NAMED: Final = 20_000
+"""With more recordings than this, reading all of them costs no more."""
+
+_ANY: Final = 0  # no recording has this number
+_PRUNED_EVERY: Final = 100
+_TOUCHED: Final = "recordings touched"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Changes:
+    """What changed since a reader asked last.
+
+    Attributes
+    ----------
+    number : int
+        To be given the next time.
+    recording_ids : ndarray of int64, or None
+        The recordings that came, went, or of which something else is known now, ascending; None if
+        that may be any.
+    """
+
+    number: int
+    recording_ids: NDArray[np.int64] | None
+
+
+def touch(session: Session, recording_ids: Iterable[int]) -> None:
+    """Say which recordings a transaction changes; where nothing is said, it may be any.
+
+    It may be called several times, also without any: what is changed is then nothing that readers
+    keep.
+    """
+    session.info.setdefault(_TOUCHED, set()).update(recording_ids)
+
+
+def count_change(session: Session) -> None:
+    """Note at the end of a transaction that it changes what is known of recordings."""
+    touched: set[int] | None = session.info.get(_TOUCHED)
+    if touched is not None and not touched:
+        return
+    connection = session.connection()
+    connection.exec_driver_sql(
+        "INSERT INTO catalogue_info (key, value) VALUES ('n_changes', '1') ON CONFLICT (key) "
+        "DO UPDATE SET value = CAST(CAST(catalogue_info.value AS BIGINT) + 1 AS TEXT)"
+    )
+    number = changes_counted(connection)
+    named = [_ANY] if touched is None or len(touched) > MOST_NAMED else sorted(touched)
+    rows = [{"number": number, "recording_id": id_} for id_ in named]
+    connection.execute(insert(ChangeRow), rows)
+    if number % _PRUNED_EVERY == 0:
+        connection.execute(delete(ChangeRow).where(ChangeRow.number <= number - KEPT_CHANGES))
+
+
+def changes_counted(connection: Connection) -> int:
+    """Return how many changes there were; it only ever grows."""
+    query = select(CatalogueInfo.value).where(CatalogueInfo.key == "n_changes")
+    return int(connection.execute(query).scalar() or 0)
+
+
+def changes_since(session: Session, number: int | None) -> Changes:
+    """Return what changed since a number was current; None for a reader that is new."""
+    now = changes_counted(session.connection())
+    if number == now:
+        return Changes(now, np.empty(0, dtype=np.int64))
+    if number is None or number > now:  # it was restored from a backup
+        return Changes(now, None)
+    since = ChangeRow.number > number
+    # The oldest are dropped first: if the next is there, all are.
+    if session.scalar(select(func.min(ChangeRow.number)).where(since)) != number + 1:
+        return Changes(now, None)
+    query = select(ChangeRow.recording_id).where(since).distinct().limit(MOST_NAMED + 1)
+    found = np.sort(np.array(session.scalars(query).all(), dtype=np.int64))
+    return Changes(now, None if len(found) > MOST_NAMED or found[0] == _ANY else found)
