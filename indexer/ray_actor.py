@@ -1,11 +1,10 @@
 """What runs on the machines of a Ray cluster: an analyser that first shows that it can work."""
 
 from importlib.metadata import version
-from pathlib import Path
 
-from db.errors import EchoicError
+from db.errors import EchoicError, StorageError
+from db.storage import file_at, file_state
 from indexer.analysis import Analyser, Features, Job, Report
-from indexer.scan import file_state
 
 
 class RemoteAnalyser:
@@ -42,10 +41,12 @@ class RemoteAnalyser:
 
 
 def _difference(job: Job) -> str | None:
-    path = Path(job.root) / job.path
+    path = file_at(job.root, job.path)
     share = "every machine has to have the collection's folder at the same place"
     try:
         state = file_state(path)
+    except StorageError as error:
+        return f"{error}; every machine needs the way to that storage, and its credentials"
     except OSError as error:
         return f"{path}: {error.strerror}; {share}"
     if state != job.state:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from db.content import content_hash
 from db.fingerprint_index import FingerprintIndex
 from db.overview import count_recordings
 from db.records import RecordingInfo
+from db.storage import AnyFile
 from indexer.errors import AudioError
 from indexer.fingerprint import DEFAULT_FINGERPRINTER
 from indexer.landmarks import LandmarkFingerprinter
@@ -111,7 +111,7 @@ class FingerprintEngine:
             "`echoic index FOLDER` makes them",
         ]
 
-    def identical(self, path: Path) -> RecordingInfo | None:
+    def identical(self, path: AnyFile) -> RecordingInfo | None:
         """Return the recording in the catalogue that has the very bytes of a file, if any.
 
         Raises
@@ -137,7 +137,7 @@ class FingerprintEngine:
 
     def identify(
         self,
-        path: Path,
+        path: AnyFile,
         *,
         from_s: float | None = None,
         to_s: float | None = None,
@@ -323,7 +323,7 @@ def _telling(
         on_progress(onset_s)
 
 
-def _named(path: Path, blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+def _named(path: AnyFile, blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
     """Pass blocks on; say which file it is that cannot be decoded."""
     try:
         yield from blocks
