@@ -107,15 +107,12 @@ class AudioReader:
             If it is in remote storage, which cannot be reached any more.
         """
         try:
-            for block in self._blocks:
-                assure_read(self._path)
-                yield block
+            yield from self._blocks
         except OSError as error:
             raise AudioError(_os_reason(error, self._path)) from error
         except AudioError:
             assure_read(self._path)  # what could not be read is no damage
             raise
-        assure_read(self._path)
 
     def _decode(self) -> Iterator[NDArray[np.float32]]:
         try:
@@ -169,6 +166,7 @@ class AudioReader:
     def _warn(self) -> None:
         held_s = self._n_frames / self.info.sample_rate
         promised_s = self._decoder.promised_s
+        assure_read(self._path)  # else the file had not come to its end
         with self._path.open("rb") as file:
             ratio = promise_broken(file)
         if ratio is not None:
