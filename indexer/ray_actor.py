@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from db.errors import EchoicError, StorageError
+from db.remote import is_address
 from db.storage import file_at, file_state
 from indexer.analysis import Analyser, Features, Job, Report
 
@@ -43,10 +44,12 @@ class RemoteAnalyser:
 def _difference(job: Job) -> str | None:
     path = file_at(job.root, job.path)
     share = "every machine has to have the collection's folder at the same place"
+    if is_address(job.root):
+        share = "every machine needs the way to that storage, and its credentials"
     try:
         state = file_state(path)
     except StorageError as error:
-        return f"{error}; every machine needs the way to that storage, and its credentials"
+        return f"{error}; {share}"
     except OSError as error:
         return f"{path}: {error.strerror}; {share}"
     if state != job.state:
