@@ -83,16 +83,19 @@ def server_for_tests(folder: Path) -> Iterator[S3ServerForTests]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in server.environment.items():
             patch.setenv(name, value)
-        _forget_workers()
+        _forget_other_servers()
         try:
             yield server
         finally:
             server.stop()
-    _forget_workers()
+    _forget_other_servers()
 
 
-def _forget_workers() -> None:
-    """Let workers have the variables of this process as they are now."""
+def _forget_other_servers() -> None:
+    """Let this process and its workers go by the variables as they are now."""
+    from s3fs import S3FileSystem
+
+    S3FileSystem.clear_instance_cache()
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
 
