@@ -425,6 +425,6 @@ class Catalogue:
             matches = {
                 id_
                 for id_, relative, root in session.execute(query)
-                if f"{root}/{relative}".endswith(wanted)
+                if f"/{root}/{relative}".endswith(wanted)
             }
         return sorted(matches)

@@ -38,6 +38,7 @@ from db.schema import (
 )
 from db.segment_index import SegmentIndex
 from db.sound_classes import damaged_sounds
+from db.storage import AnyFile, file_at, file_state, root_is_gone
 from db.storing import rebuild_full_text
 from db.vector_location import vector_location
 from db.vector_moving import remove_strays
@@ -356,23 +357,22 @@ def _stray_files(catalogue: Catalogue) -> list[Path]:
 def _file_problems(
     catalogue: Catalogue, collection: CollectionInfo, *, contents: bool
 ) -> Iterator[Problem]:
-    root = Path(collection.root)
-    if not root.is_dir():
-        what = f"the folder of the collection {collection.name!r}, {root}, is not there"
+    if root_is_gone(collection.root):
+        what = f"the folder of the collection {collection.name!r}, {collection.root}, is not there"
         remedy = f"connect its disk, or run `echoic relocate {collection.name} NEW_ROOT`"
         yield Problem("files", what, remedy)
         return
     for file in catalogue.known_files(collection.id).values():
-        fault = None if file.missing else _file_fault(root / file.path, file, contents=contents)
+        place = file_at(collection.root, file.path)
+        fault = None if file.missing else _file_fault(place, file, contents=contents)
         if fault is not None:
-            yield Problem("files", f"{root / file.path}: {fault[0]}", fault[1])
+            yield Problem("files", f"{place}: {fault[0]}", fault[1])
 
 
-def _file_fault(path: Path, file: KnownFile, *, contents: bool) -> tuple[str, str] | None:
+def _file_fault(path: AnyFile, file: KnownFile, *, contents: bool) -> tuple[str, str] | None:
     reindex = "run `echoic index` on its folder"
     try:
-        status = path.stat()
-        if (status.st_size, status.st_mtime_ns) != (file.state.size_bytes, file.state.mtime_ns):
+        if file_state(path) != file.state:
             return "it was changed since it was indexed", reindex
         if contents and content_hash(path) != file.content_hash:
             return (

@@ -1,12 +1,13 @@
 """The identity of a file: the hash of its bytes."""
 
 import hashlib
-from pathlib import Path
+
+from db.storage import AnyFile
 
 PREFIX = "sha256:"
 
 
-def content_hash(path: Path) -> str:
+def content_hash(path: AnyFile) -> str:
     """Return ``"sha256:"`` and the hexadecimal SHA-256 of a file's bytes, read in blocks.
 
     SHA-256 because every system has a tool (``sha256sum``) that gives the same value, so that an
@@ -14,7 +15,7 @@ def content_hash(path: Path) -> str:
 
     Raises
     ------
-    OSError
+    OSError, StorageError
         If the file cannot be read.
     """
     with path.open("rb") as file:

@@ -56,5 +56,13 @@ class PostingsError(CatalogueError):
     """A fingerprint index was given what it cannot take, or one of its files is at fault."""
 
 
+class StorageError(EchoicError):
+    """Storage that an address names cannot be reached or read, or the address is none."""
+
+
+class StorageForbidden(StorageError):
+    """The storage answers, and forbids it."""
+
+
 class ConditionError(EchoicError):
     """A condition asks for what its field cannot be asked; the message says how to put it."""

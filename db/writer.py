@@ -28,6 +28,7 @@ from db.default_encoder import forget_default_encoder
 from db.errors import CatalogueError, UnknownName
 from db.milvus_filled import forget_filled
 from db.records import Analysis, CollectionInfo, Description, Failure
+from db.remote import is_address
 from db.rows import collection_info
 from db.schema import (
     CollectionRow,
@@ -127,7 +128,8 @@ class CatalogueWriter:
     def relocate(self, collection_id: int, root: str) -> None:
         """Point a collection to the folder it was moved to. Nothing is analysed again.
 
-        A manifest that lies within the folder moves with it.
+        A manifest that lies within the folder moves with it, unless to an address: it is read from
+        a folder.
 
         Raises
         ------
@@ -146,8 +148,9 @@ class CatalogueWriter:
                     f"{root} is the folder of the collection {other!r} already: "
                     f"if that was a mistake, `echoic forget --collection {other}` first"
                 )
-            if row.manifest is not None and Path(row.manifest).is_relative_to(row.root):
-                row.manifest = str(Path(root) / Path(row.manifest).relative_to(row.root))
+            manifest = Path(row.manifest) if row.manifest is not None else None
+            if manifest and manifest.is_relative_to(row.root) and not is_address(root):
+                row.manifest = str(Path(root) / manifest.relative_to(row.root))
             row.root = root
 
     def set_manifest(self, collection_id: int, manifest: str) -> CollectionInfo:

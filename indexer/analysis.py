@@ -7,13 +7,13 @@ kind of feature is one more stage.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from db.content import content_hash
+from db.errors import StorageError
 from db.features import unit_length
 from db.landmarks import Landmarks
 from db.records import (
@@ -25,13 +25,13 @@ from db.records import (
     SchemeInfo,
     Technical,
 )
+from db.storage import AnyFile, file_at, file_state
 from indexer.audio import AudioInfo, MonoResampler, open_audio
 from indexer.descriptors import DescriptorAnalyser
 from indexer.encoders import Encoder, load_encoder
 from indexer.errors import AudioError
 from indexer.fingerprint import Fingerprinter, load_fingerprinter
 from indexer.metadata import merge, read_metadata
-from indexer.scan import file_state
 from indexer.segments import Segmenter
 
 DESCRIPTOR_SCHEME = "echoic-descriptors/1"
@@ -73,7 +73,7 @@ class Job:
     Attributes
     ----------
     root : str
-        The collection's folder.
+        The collection's folder, or its address.
     path : str
         Relative to it, with ``/``.
     sidecar : Description
@@ -261,6 +261,9 @@ class Analyser:
         except OSError as error:
             clock.enter(READ_STAGE)
             result = _failure(job, clock, error.strerror or str(error))
+        except StorageError as error:
+            clock.enter(READ_STAGE)
+            result = _failure(job, clock, str(error))
         except AudioError as error:
             result = _failure(job, clock, str(error))
         except Exception as error:  # noqa: BLE001  (one bad file never sinks a run)
@@ -269,7 +272,7 @@ class Analyser:
         return Report(result, clock.seconds, audio_s)
 
     def _analyse(self, job: Job, clock: _Clock) -> tuple[Analysis, float]:
-        path = Path(job.root) / job.path
+        path = file_at(job.root, job.path)
         identity = content_hash(path)
         is_known = identity in job.lacking
         features = job.lacking[identity] if is_known else job.wanted
@@ -297,7 +300,7 @@ class Analyser:
         return analysis, decoded.technical.duration_s if decoded.technical else 0.0
 
     def _decode(
-        self, path: Path, features: Features, warnings: tuple[str, ...], clock: _Clock
+        self, path: AnyFile, features: Features, warnings: tuple[str, ...], clock: _Clock
     ) -> "_Decoded":
         clock.enter("decode")
         n_frames = 0

@@ -16,6 +16,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from db.storage import AnyFile, assure_read, file_state
 from indexer.decoders import (
     AudioInfo,
     Decoder,
@@ -59,7 +60,7 @@ class AudioReader:
         Complete after the last block: what an archivist should know though the file was read.
     """
 
-    def __init__(self, path: Path, decoder: Decoder) -> None:
+    def __init__(self, path: AnyFile, decoder: Decoder) -> None:
         self.info = decoder.info
         self.warnings: list[str] = []
         self._path = path
@@ -102,11 +103,16 @@ class AudioReader:
         ------
         AudioError
             If the file is damaged in its middle, or changes its rate or channels.
+        StorageError
+            If it is in remote storage, which cannot be reached any more.
         """
         try:
             yield from self._blocks
         except OSError as error:
             raise AudioError(_os_reason(error, self._path)) from error
+        except AudioError:
+            assure_read(self._path)  # what could not be read is no damage
+            raise
 
     def _decode(self) -> Iterator[NDArray[np.float32]]:
         try:
@@ -160,6 +166,7 @@ class AudioReader:
     def _warn(self) -> None:
         held_s = self._n_frames / self.info.sample_rate
         promised_s = self._decoder.promised_s
+        assure_read(self._path)  # else the file had not come to its end
         with self._path.open("rb") as file:
             ratio = promise_broken(file)
         if ratio is not None:
@@ -177,7 +184,7 @@ class AudioReader:
             )
 
 
-def open_audio(path: Path) -> AudioReader:
+def open_audio(path: AnyFile) -> AudioReader:
     """Open a file for reading its sound, whatever its suffix says.
 
     libsndfile is asked first and FFmpeg second; for MPEG audio and Opus the other way round. Of
@@ -185,7 +192,7 @@ def open_audio(path: Path) -> AudioReader:
 
     Parameters
     ----------
-    path : Path
+    path : Path or RemoteFile
         Opened read-only.
 
     Returns
@@ -197,18 +204,23 @@ def open_audio(path: Path) -> AudioReader:
     ------
     AudioError
         If it cannot be opened, is not audio, or holds none. The message does not repeat the path.
+    StorageError
+        If it is in remote storage, which cannot be reached.
     """
     try:
         return _open(path)
     except OSError as error:
         raise AudioError(_os_reason(error, path)) from error
+    except AudioError:
+        assure_read(path)  # what could not be read is no damage
+        raise
 
 
-def _open(path: Path) -> AudioReader:
-    status = path.stat()  # before opening: to open a pipe would wait for ever
-    if not stat.S_ISREG(status.st_mode):
+def _open(path: AnyFile) -> AudioReader:
+    # Before opening: to open a pipe would wait for ever.
+    if isinstance(path, Path) and not stat.S_ISREG(path.stat().st_mode):
         raise AudioError("not a regular file" if not path.is_dir() else "a folder, not a file")
-    if status.st_size == 0:
+    if file_state(path).size_bytes == 0:
         raise AudioError("empty: 0 bytes")
     verdicts, empty = [], False
     order = ("libsndfile", "ffmpeg")
@@ -231,9 +243,11 @@ def _open(path: Path) -> AudioReader:
     raise AudioError("not audio: " + "; ".join(verdicts))
 
 
-def _os_reason(error: OSError, path: Path) -> str:
+def _os_reason(error: OSError, path: AnyFile) -> str:
     if error.errno == errno.ENOENT:
-        return f"a broken link to {path.readlink()}" if path.is_symlink() else "does not exist"
+        if isinstance(path, Path) and path.is_symlink():
+            return f"a broken link to {path.readlink()}"
+        return "does not exist"
     reason = _OS_REASONS.get(error.errno or 0, error.strerror or str(error))
     return f"cannot be read: {reason}"
 
@@ -285,7 +299,7 @@ class MonoResampler:
 
 
 def read_mono(
-    path: Path,
+    path: AnyFile,
     sr: int,
     *,
     from_s: float | None = None,
@@ -298,7 +312,7 @@ def read_mono(
 
     Parameters
     ----------
-    path : Path
+    path : Path or RemoteFile
     sr : int
         Rate in Hz of the samples wanted.
     from_s, to_s : float, optional
@@ -327,7 +341,7 @@ def read_mono(
 
 
 def mono_blocks(
-    path: Path, sr: int, *, from_s: float | None = None, to_s: float | None = None
+    path: AnyFile, sr: int, *, from_s: float | None = None, to_s: float | None = None
 ) -> Iterator[NDArray[np.float32]]:
     """Read a stretch of a file as `read_mono` does, block by block, however long it is.
 

@@ -8,9 +8,9 @@ Specifications", 1991 (INFO).
 
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from xml.etree import ElementTree
 
+from db.storage import AnyFile
 from indexer.riff import chunks, read_chunk
 
 _LIMIT = 1 << 20  # 1 MB: more text than that in one chunk is damage
@@ -61,12 +61,12 @@ _IXML = {
 }
 
 
-def read_bwf(path: Path, *, warnings: list[str]) -> Iterator[tuple[str, str]]:
+def read_bwf(path: AnyFile, *, warnings: list[str]) -> Iterator[tuple[str, str]]:
     """Yield the named texts of a WAV, RF64 or BW64 file; of others, nothing.
 
     Parameters
     ----------
-    path : Path
+    path : Path or RemoteFile
     warnings : list of str
         Where damage is noted.
 

@@ -16,6 +16,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from db.storage import AnyFile, open_for_library
 from indexer.errors import AudioError
 
 BLOCK_S = 10.0
@@ -114,16 +115,31 @@ def _check_claims(sample_rate: int, channels: int) -> None:
         raise AudioError(f"damaged header: it claims {channels} channels")
 
 
+def open_sndfile(path: AnyFile) -> sf.SoundFile:
+    """Open a file with libsndfile, of which `db.storage.assure_read` tells what went wrong.
+
+    Raises
+    ------
+    OSError, StorageError
+        If it cannot be opened.
+    sf.LibsndfileError
+        If libsndfile does not know it.
+    """
+    if not isinstance(path, Path):
+        return sf.SoundFile(open_for_library(path))
+    # A descriptor rather than a name: libsndfile guesses raw formats from suffixes, and soundfile
+    # cannot encode names that are not UTF-8.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    return sf.SoundFile(descriptor, closefd=True)  # closes it on failure too
+
+
 class SndfileDecoder:
     """libsndfile. Raises `sf.LibsndfileError` on opening what it does not know."""
 
     slack_s = 0.05
 
-    def __init__(self, path: Path) -> None:
-        # A descriptor rather than a name: libsndfile guesses raw formats from suffixes, and
-        # soundfile cannot encode names that are not UTF-8.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        self._file = sf.SoundFile(descriptor, closefd=True)  # closes it on failure too
+    def __init__(self, path: AnyFile) -> None:
+        self._file = open_sndfile(path)
         try:
             _check_claims(self._file.samplerate, self._file.channels)
         except AudioError:
@@ -167,11 +183,11 @@ class FfmpegDecoder:
 
     slack_s = 0.5
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: AnyFile) -> None:
         import av  # 40 ms and 60 MB: only for the files that need it
 
         self._av = av
-        self._file: BinaryIO = path.open("rb")
+        self._file = open_for_library(path)
         self._container: Any = None
         try:
             # No protocol at all: a playlist renamed to .wav must not open other files.
@@ -335,7 +351,7 @@ def _has_xing_header(file: BinaryIO) -> bool:
     return b"Xing" in frame or b"Info" in frame
 
 
-def is_for_ffmpeg(path: Path) -> bool:
+def is_for_ffmpeg(path: AnyFile) -> bool:
     """Tell from a file's first bytes whether FFmpeg is the better decoder though libsndfile may do.
 
     Of MPEG audio (an ID3 tag or a frame's sync) libsndfile reads no more than the length it
@@ -354,7 +370,7 @@ def _reason(error: Exception) -> str:
     return str(text).strip().rstrip(".").removeprefix("Error : ").strip() or type(error).__name__
 
 
-def open_decoder(path: Path, kind: str) -> Decoder:
+def open_decoder(path: AnyFile, kind: str) -> Decoder:
     """Open a file with one decoder, ``"libsndfile"`` or ``"ffmpeg"``.
 
     Raises

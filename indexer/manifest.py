@@ -1,17 +1,19 @@
 """Descriptions beside the audio: manifests (CSV) and sidecars (JSON). See docs/manifests.md."""
 
 import csv
+import io
 import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from db.records import Description
+from db.storage import AnyFile, file_at
 from indexer.errors import ManifestError
 from indexer.metadata import merge, metadata_from, split_tags
 
@@ -130,7 +132,7 @@ def read_manifest(path: Path, *, root: Path | None = None, strict: bool = True) 
     return Manifest(path.stem, root or path.parent, entries, header, tuple(warnings))
 
 
-def table_rows(path: Path, *, required: str = "path") -> Iterator[tuple[int, dict[str, str]]]:
+def table_rows(path: AnyFile, *, required: str = "path") -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the line of each row, and its cells by column: all columns, names in lower case.
 
     Raises
@@ -140,7 +142,7 @@ def table_rows(path: Path, *, required: str = "path") -> Iterator[tuple[int, dic
     """
     csv.field_size_limit(_MAX_FIELD)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(path.open("rb"), encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             names = [name.strip().casefold() for name in next(reader, [])]
             if required not in names:
@@ -170,7 +172,7 @@ def table_rows(path: Path, *, required: str = "path") -> Iterator[tuple[int, dic
         raise ManifestError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _entries(path: Path, warnings: list[str], strict: bool) -> Iterator[ManifestEntry]:
+def _entries(path: AnyFile, warnings: list[str], strict: bool) -> Iterator[ManifestEntry]:
     seen: dict[str, int] = {}
     for line, cells in table_rows(path):
         where = f"{path}, line {line}"
@@ -314,15 +316,28 @@ def put_beside(name: str, folder: Path) -> Path:
     return copy
 
 
-def sidecar_metadata(path: Path, *, warnings: list[str]) -> Description | None:
+IsThere = Callable[[AnyFile], bool]
+"""Tells whether there is a file."""
+
+
+def is_on_disk(file: AnyFile) -> bool:
+    """Tell whether a file is there; none that is in remote storage."""
+    return isinstance(file, Path) and os.path.isfile(file)  # noqa: PTH113  (never raises)
+
+
+def sidecar_metadata(
+    path: AnyFile, *, warnings: list[str], is_there: IsThere = is_on_disk
+) -> Description | None:
     """Read the JSON file beside a recording: ``NAME.wav.json``, or else ``NAME.json``.
 
     Parameters
     ----------
-    path : Path
+    path : Path or RemoteFile
         Of the recording.
     warnings : list of str
         Where damage is noted: a damaged sidecar never fails a recording.
+    is_there : callable
+        Asked for each of the two.
 
     Returns
     -------
@@ -330,7 +345,7 @@ def sidecar_metadata(path: Path, *, warnings: list[str]) -> Description | None:
         None if there is no sidecar, or it is damaged.
     """
     for sidecar in (path.with_name(path.name + ".json"), path.with_suffix(".json")):
-        if not os.path.isfile(sidecar):  # noqa: PTH113  (never raises, where Path.is_file may)
+        if not is_there(sidecar):
             continue
         notes: list[str] = []
         description = None
@@ -343,11 +358,13 @@ def sidecar_metadata(path: Path, *, warnings: list[str]) -> Description | None:
     return None
 
 
-def _read_sidecar(path: Path, notes: list[str]) -> Description:
+def _read_sidecar(path: AnyFile, notes: list[str]) -> Description:
     try:
-        if path.stat().st_size > _MAX_SIDECAR_BYTES:
+        with path.open("rb") as file:
+            text = file.read(_MAX_SIDECAR_BYTES + 1)
+        if len(text) > _MAX_SIDECAR_BYTES:
             raise ManifestError(f"larger than {_MAX_SIDECAR_BYTES // 1_000_000} MB")
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(text.decode("utf-8-sig"))
     except OSError as error:
         raise ManifestError(f"cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested too deeply
@@ -380,8 +397,10 @@ class FolderManifests:
 
     Parameters
     ----------
-    root : Path
-        The scanned folder: manifests above it are not looked for.
+    root : str
+        The scanned folder, or its address: manifests above it are not looked for.
+    is_there : callable
+        Asked for each file that would be a manifest.
 
     Attributes
     ----------
@@ -389,8 +408,9 @@ class FolderManifests:
         Broken manifests and rows, each once. They never stop a run.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: str, is_there: IsThere = is_on_disk) -> None:
         self._root = root
+        self._is_there = is_there
         self._folders: dict[PurePosixPath, dict[str, Description]] = {}
         self.warnings: list[str] = []
 
@@ -406,16 +426,18 @@ class FolderManifests:
 
     def _folder(self, folder: PurePosixPath) -> dict[str, Description]:
         if folder not in self._folders:
-            self._folders[folder] = self._load(self._root / folder / FOLDER_MANIFEST)
+            path = (folder / FOLDER_MANIFEST).as_posix()
+            self._folders[folder] = self._load(file_at(self._root, path))
         return self._folders[folder]
 
-    def _load(self, path: Path) -> dict[str, Description]:
-        if not os.path.isfile(path):  # noqa: PTH113  (never raises, where Path.is_file may)
+    def _load(self, path: AnyFile) -> dict[str, Description]:
+        if not self._is_there(path):
             return {}
+        warnings: list[str] = []
         try:
-            manifest = read_manifest(path, strict=False)
+            entries = list(_entries(path, warnings, strict=False))
         except ManifestError as error:
             self.warnings.append(str(error))
             return {}
-        self.warnings.extend(manifest.warnings)
-        return {entry.path: entry.metadata for entry in manifest.entries}
+        self.warnings.extend(warnings)
+        return {entry.path: entry.metadata for entry in entries}

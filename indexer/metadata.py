@@ -5,9 +5,10 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import date
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from db.records import Description
+from db.storage import AnyFile
 from indexer.bwf import read_bwf
 from indexer.tags import read_tags
 from indexer.ucs import parse_ucs
@@ -160,7 +161,7 @@ def merge(*parts: Description) -> Description:
     return Description(**values, tags=tuple(tags), extra=extra)
 
 
-def read_metadata(path: Path, relative_path: str) -> tuple[Description, list[str]]:
+def read_metadata(path: AnyFile, relative_path: str) -> tuple[Description, list[str]]:
     """Read what a file says of itself: tags, Broadcast-WAV chunks, a UCS name.
 
     Damaged tags never fail a recording: what could be read comes back, with a warning. Category
@@ -168,7 +169,7 @@ def read_metadata(path: Path, relative_path: str) -> tuple[Description, list[str
 
     Parameters
     ----------
-    path : Path
+    path : Path or RemoteFile
         Opened read-only.
     relative_path : str
         The path that the catalogue keeps, whose name may follow UCS.

@@ -8,6 +8,7 @@ from db.records import CollectionInfo, Description, Failure, FileState, KnownFil
 from indexer.analysis import DESCRIPTOR_SCHEME, READ_STAGE, Features, Job
 from indexer.errors import IndexingError
 from indexer.metadata import merge
+from indexer.remote_scan import RemoteScanner
 from indexer.scan import Found, Scanner, Unreadable
 
 
@@ -170,7 +171,7 @@ class Planner:
         self._failures = {f.path: f for f in catalogue.failures(collection.id)}
         self.plan = Plan(collection)
 
-    def scan(self, scanner: Scanner) -> Plan:
+    def scan(self, scanner: Scanner | RemoteScanner) -> Plan:
         """Plan for everything that a walk finds; what it does not find any more is missing."""
         present = self._take(scanner)
         there = [file for file in self._known.values() if not file.missing]
@@ -246,7 +247,7 @@ class Planner:
         may_have_passed = failure.stage in (READ_STAGE, SCAN_STAGE, WORKER_STAGE)
         return self._wanted.retry or may_have_passed or failure.state != state
 
-    def _note_absent(self, present: set[str], scanner: Scanner) -> None:
+    def _note_absent(self, present: set[str], scanner: Scanner | RemoteScanner) -> None:
         out_of_sight = scanner.unreadable_folders
         looked_at = {entry.path for entry in self.plan.unreadable}
 

@@ -1,11 +1,11 @@
 """What runs on the machines of a Ray cluster: an analyser that first shows that it can work."""
 
 from importlib.metadata import version
-from pathlib import Path
 
-from db.errors import EchoicError
+from db.errors import EchoicError, StorageError
+from db.remote import is_address
+from db.storage import file_at, file_state
 from indexer.analysis import Analyser, Features, Job, Report
-from indexer.scan import file_state
 
 
 class RemoteAnalyser:
@@ -42,10 +42,14 @@ class RemoteAnalyser:
 
 
 def _difference(job: Job) -> str | None:
-    path = Path(job.root) / job.path
+    path = file_at(job.root, job.path)
     share = "every machine has to have the collection's folder at the same place"
+    if is_address(job.root):
+        share = "every machine needs the way to that storage, and its credentials"
     try:
         state = file_state(path)
+    except StorageError as error:
+        return f"{error}; {share}"
     except OSError as error:
         return f"{path}: {error.strerror}; {share}"
     if state != job.state:

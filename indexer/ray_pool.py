@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
+from db.errors import StorageError
 from db.patience import Stop
 from db.records import Failure
+from db.storage import file_at, file_state
 from indexer.analysis import Features, Job, Report
 from indexer.ray_cluster import (
     ClusterUnusable,
@@ -27,7 +28,6 @@ from indexer.ray_cluster import (
     ray,
     start_actor,
 )
-from indexer.scan import file_state
 from indexer.workers import WorkerDied
 
 _MOST_DEATHS = 2
@@ -352,6 +352,6 @@ def _last_line(error: Exception) -> str:
 
 def _is_as_planned(job: Job) -> bool:
     try:
-        return file_state(Path(job.root) / job.path) == job.state
-    except OSError:
+        return file_state(file_at(job.root, job.path)) == job.state
+    except (OSError, StorageError):
         return False

@@ -83,18 +83,6 @@ class Scanner:
                 self.n_ignored += 1
 
 
-def file_state(path: Path) -> FileState:
-    """Return size and modification time of a file.
-
-    Raises
-    ------
-    OSError
-        If there is none, or it may not be looked at.
-    """
-    status = path.stat()
-    return FileState(status.st_size, status.st_mtime_ns)
-
-
 def look_at(path: Path, relative: str) -> Found | Unreadable:
     """Look at one file without opening it; its path in the collection is `relative`."""
     try:

@@ -1,16 +1,19 @@
 """From what a user points at to collections, and to plans for the files in them."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from db.catalogue import Catalogue
+from db.errors import StorageError
 from db.records import CollectionInfo, Description
+from db.remote import checked_address, is_address, is_folder
+from db.storage import file_at
 from db.writer import CatalogueWriter
 from indexer.errors import IndexingError
 from indexer.manifest import FolderManifests, read_manifest, sidecar_metadata
 from indexer.metadata import merge
 from indexer.plan import KnownContents, Plan, Planner, Wanted
-from indexer.scan import Scanner, look_at
+from indexer.reach import Reach
 
 
 class SourceError(IndexingError):
@@ -56,15 +59,43 @@ def folder_source(writer: CatalogueWriter, path: Path, *, name: str | None = Non
     if not path.exists():
         raise SourceError(f"there is no file or folder {path}")
     folder = path if path.is_dir() else path.parent
-    collection = _holder(writer.catalogue, path, name)
+    return _source(writer, str(path), str(folder), name)
+
+
+def address_source(writer: CatalogueWriter, address: str, *, name: str | None = None) -> Source:
+    """Find the collection that something in remote storage belongs to, or make one of it.
+
+    Parameters
+    ----------
+    address : str
+        Of a folder or file, such as ``s3://bucket/folder``.
+    name
+        As for `folder_source`.
+
+    Raises
+    ------
+    SourceError
+        As `folder_source` does.
+    StorageError
+        If the address is none, or the storage cannot be reached.
+    """
+    address = checked_address(address)
+    try:
+        folder = address if is_folder(address) else address.rpartition("/")[0]
+    except FileNotFoundError as error:
+        raise SourceError(f"there is no file or folder {address}") from error
+    return _source(writer, address, folder, name)
+
+
+def _source(writer: CatalogueWriter, place: str, folder: str, name: str | None) -> Source:
+    collection = _holder(writer.catalogue, place, name)
     if collection is None:
         collection = _new_collection(writer, name, folder)
-    scope = path.relative_to(collection.root).as_posix()
-    return Source(collection, "" if scope == "." else scope)
+    return Source(collection, _scope(collection.root, place) or "")
 
 
 def manifest_source(
-    writer: CatalogueWriter, manifest_path: Path, root: Path | None, *, name: str | None = None
+    writer: CatalogueWriter, manifest_path: Path, root: str | None, *, name: str | None = None
 ) -> Source:
     """Make or find the collection of a manifest's files below a folder.
 
@@ -73,7 +104,8 @@ def manifest_source(
     Parameters
     ----------
     root
-        The folder that the manifest's paths are relative to; by default the one it lies in.
+        The folder that the manifest's paths are relative to, or its address; by default the one
+        it lies in.
 
     Raises
     ------
@@ -81,19 +113,24 @@ def manifest_source(
         If the manifest cannot be read.
     SourceError
         If the folder is not there, or the collection of this name has another root.
+    StorageError
+        If the root is an address that is none, or cannot be reached.
     """
     manifest_path = manifest_path.expanduser().absolute().resolve()
     manifest = read_manifest(manifest_path)
-    root = (root or manifest_path.parent).expanduser().absolute().resolve()
-    if not root.is_dir():
+    if root is not None and is_address(root):
+        root = checked_address(root)
+    else:
+        root = str(Path(root or manifest_path.parent).expanduser().absolute().resolve())
+    if not Reach(root).is_there():
         raise SourceError(
             f"there is no folder {root}: give the folder of the manifest's files with --root"
         )
     name = name or manifest.name
     known = {collection.name: collection for collection in writer.catalogue.collections()}
     if name not in known:
-        collection = writer.add_collection(name, str(root), manifest=str(manifest_path))
-    elif Path(known[name].root) != root:
+        collection = writer.add_collection(name, root, manifest=str(manifest_path))
+    elif known[name].root != root:
         raise SourceError(
             f"the collection {name!r} lies in {known[name].root}, not in {root}: "
             "give another name with --collection"
@@ -132,14 +169,14 @@ def known_sources(
     for collection in collections:
         files = catalogue.known_files(collection.id).values()
         paths = tuple(file.path for file in files if not file.missing)
-        if any((Path(collection.root) / path).exists() for path in paths):
+        if paths and _is_any_there(collection.root, paths):
             sources.append(Source(collection, paths=paths))
         elif paths:
             out_of_reach.append(collection)
     if out_of_reach and not sources:
         raise SourceError(
             f"no file of {', '.join(each.name for each in out_of_reach)} is there: connect the "
-            "disk, or say where the files are now with `echoic relocate`"
+            "disk or network, or say where the files are now with `echoic relocate`"
         )
     if not sources:
         raise SourceError("nothing has been indexed yet: name a folder")
@@ -169,20 +206,22 @@ def plan_source(
         If the collection's folder or its manifest is not there.
     ManifestError
         If its manifest cannot be read.
+    StorageError
+        If it is in remote storage, which cannot be reached: nothing is known of its files then.
     """
-    root = Path(source.collection.root)
-    if not root.is_dir():
+    reach = Reach(source.collection.root)
+    if not reach.is_there():
         name = source.collection.name
         raise SourceError(
-            f"the folder of the collection {name!r}, {root}, is not there: "
+            f"the folder of the collection {name!r}, {source.collection.root}, is not there: "
             f"connect its disk, or run `echoic relocate {name} NEW_ROOT` if it has moved"
         )
-    describer = _Describer(source.collection)
+    describer = _Describer(source.collection, reach)
     planner = Planner(catalogue, source.collection, wanted, contents, describer)
     if source.paths is None:
-        plan = planner.scan(Scanner(root, source.scope))
+        plan = planner.scan(reach.scanner(source.scope))
     else:
-        plan = planner.listed(look_at(root / path, path) for path in source.paths)
+        plan = planner.listed(reach.look_at(path) for path in source.paths)
     plan.warnings += describer.warnings
     return plan
 
@@ -190,9 +229,10 @@ def plan_source(
 class _Describer:
     """Gives what is said of a file elsewhere: the collection's manifest, sidecars, folders'."""
 
-    def __init__(self, collection: CollectionInfo) -> None:
-        self._root = Path(collection.root)
-        self._folders = FolderManifests(self._root)
+    def __init__(self, collection: CollectionInfo, reach: Reach) -> None:
+        self._root = collection.root
+        self._is_file = reach.is_file
+        self._folders = FolderManifests(self._root, self._is_file)
         self._sidecar_warnings: list[str] = []
         self._listed: dict[str, Description] = {}
         if collection.manifest is not None:
@@ -212,29 +252,50 @@ class _Describer:
     def __call__(self, path: str) -> Description | None:
         said = (
             self._listed.get(path),
-            sidecar_metadata(self._root / path, warnings=self._sidecar_warnings),
+            sidecar_metadata(
+                file_at(self._root, path), warnings=self._sidecar_warnings, is_there=self._is_file
+            ),
             self._folders.for_file(path),
         )
         parts = [part for part in said if part is not None]
         return merge(*parts) if parts else None
 
 
-def _holder(catalogue: Catalogue, path: Path, name: str | None) -> CollectionInfo | None:
+def _is_any_there(root: str, paths: tuple[str, ...]) -> bool:
+    reach = Reach(root)
+    try:
+        return any(reach.holds(path) for path in paths)
+    except StorageError:
+        return False
+
+
+def _scope(root: str, place: str) -> str | None:
+    """Return what lies where below a root; None if it does not lie there."""
+    if is_address(root) != is_address(place):
+        return None
+    if is_address(place):
+        return place.removeprefix(root)[1:] if f"{place}/".startswith(f"{root}/") else None
+    path = Path(place)
+    scope = path.relative_to(root).as_posix() if path.is_relative_to(root) else None
+    return "" if scope == "." else scope
+
+
+def _holder(catalogue: Catalogue, place: str, name: str | None) -> CollectionInfo | None:
     collections = [c for c in catalogue.collections() if name is None or c.name == name]
-    holders = [c for c in collections if path.is_relative_to(c.root)]
+    holders = [c for c in collections if _scope(c.root, place) is not None]
     if name is not None and collections and not holders:
         raise SourceError(
-            f"{path} lies outside the collection {name!r} ({collections[0].root}): "
+            f"{place} lies outside the collection {name!r} ({collections[0].root}): "
             "give another name with --collection"
         )
     # The innermost, should one collection lie within another.
     return max(holders, key=lambda c: len(c.root), default=None)
 
 
-def _new_collection(writer: CatalogueWriter, name: str | None, folder: Path) -> CollectionInfo:
+def _new_collection(writer: CatalogueWriter, name: str | None, folder: str) -> CollectionInfo:
     taken = {collection.name for collection in writer.catalogue.collections()}
-    base = name or folder.name or "archive"
+    base = name or PurePath(folder).name or "archive"
     free, number = base, 2
     while free in taken:
         free, number = f"{base}-{number}", number + 1
-    return writer.add_collection(free, str(folder))
+    return writer.add_collection(free, folder)

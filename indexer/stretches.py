@@ -4,19 +4,18 @@ For listening and for pictures. What is analysed is decoded from its beginning i
 that costs: `indexer.audio`.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from db.storage import AnyFile, assure_read, open_for_library
 from indexer.audio import AudioReader, open_audio
-from indexer.decoders import AudioInfo, is_for_ffmpeg
+from indexer.decoders import AudioInfo, is_for_ffmpeg, open_sndfile
 from indexer.errors import AudioError
 
 MAX_STRETCH_S = 600.0
@@ -51,7 +50,7 @@ class Stretch:
     info: AudioInfo
 
 
-def read_stretch(path: Path, from_s: float, to_s: float) -> Stretch:
+def read_stretch(path: AnyFile, from_s: float, to_s: float) -> Stretch:
     """Read a part of a file with all its channels.
 
     Parameters
@@ -80,7 +79,7 @@ def read_stretch(path: Path, from_s: float, to_s: float) -> Stretch:
     return stretch
 
 
-def length_s(path: Path) -> float:
+def length_s(path: AnyFile) -> float:
     """Return how long a file plays, in seconds, by decoding it: headers lie.
 
     Raises
@@ -93,7 +92,7 @@ def length_s(path: Path) -> float:
         return n_frames / reader.info.sample_rate
 
 
-def read_pieces(path: Path, pieces: Sequence[tuple[float, float]]) -> Iterator[Stretch]:
+def read_pieces(path: AnyFile, pieces: Sequence[tuple[float, float]]) -> Iterator[Stretch]:
     """Read several parts of a file, passing over what lies between where the format allows it.
 
     Parameters
@@ -121,6 +120,7 @@ def read_pieces(path: Path, pieces: Sequence[tuple[float, float]]) -> Iterator[S
         for way in ways:
             try:
                 for samples in way(path, info, pieces[n_given:]):
+                    assure_read(path)
                     yield Stretch(_clean(samples), info)
                     n_given += 1
                 return
@@ -194,12 +194,10 @@ def _linear_pieces(
 
 
 def _sndfile_pieces(
-    path: Path, info: AudioInfo, pieces: Sequence[tuple[float, float]]
+    path: AnyFile, info: AudioInfo, pieces: Sequence[tuple[float, float]]
 ) -> Iterator[NDArray[np.float32]]:
     try:
-        # A descriptor, since soundfile cannot encode names that are not UTF-8.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        with sf.SoundFile(descriptor, closefd=True) as file:
+        with open_sndfile(path) as file:
             if not file.seekable():
                 raise _NoSeekingError
             for from_s, to_s in pieces:
@@ -211,7 +209,7 @@ def _sndfile_pieces(
 
 
 def _ffmpeg_pieces(
-    path: Path, info: AudioInfo, pieces: Sequence[tuple[float, float]]
+    path: AnyFile, info: AudioInfo, pieces: Sequence[tuple[float, float]]
 ) -> Iterator[NDArray[np.float32]]:
     """Read pieces by passing over the packets between them, which need not be decoded.
 
@@ -222,7 +220,7 @@ def _ffmpeg_pieces(
     collector = _Collector(info, pieces)
     try:
         with (
-            path.open("rb") as file,
+            open_for_library(path) as file,
             # No protocol at all: a playlist renamed to .wav must not open other files.
             av.open(file, options={"protocol_whitelist": "none"}) as container,
         ):

@@ -2,13 +2,14 @@
 
 import struct
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import mutagen
 from mutagen.asf import ASFTags
 from mutagen.id3 import ID3
 from mutagen.mp4 import MP4Tags
+
+from db.storage import AnyFile
 
 # mutagen parses what anybody may have written; these are what its parsers raise on damage.
 _DAMAGE = (
@@ -83,12 +84,12 @@ _SKIPPED = (
 )
 
 
-def read_tags(path: Path, *, warnings: list[str]) -> Iterator[tuple[str, str]]:
+def read_tags(path: AnyFile, *, warnings: list[str]) -> Iterator[tuple[str, str]]:
     """Yield the tags of a file as named texts; pictures are left out.
 
     Parameters
     ----------
-    path : Path
+    path : Path or RemoteFile
         Opened read-only.
     warnings : list of str
         Where damage is noted: damaged tags never fail a recording.

@@ -8,6 +8,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from db.storage import AnyFile
 from indexer.audio import AudioInfo
 from indexer.errors import AudioError
 from indexer.stretches import Stretch, read_stretch
@@ -50,7 +51,7 @@ class Excerpts:
         self._cache = DiskCache(folder or cache_folder("excerpts"), max_bytes=max_bytes)
 
     def excerpt(
-        self, path: Path, content_hash: str, from_s: float, to_s: float, kind: Kind
+        self, path: AnyFile, content_hash: str, from_s: float, to_s: float, kind: Kind
     ) -> Path:
         """Return an excerpt of a file.
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import nlargest
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from db.content import content_hash
 from db.fingerprint_index import FingerprintIndex
 from db.overview import count_recordings
 from db.records import RecordingInfo
+from db.storage import AnyFile
 from indexer.errors import AudioError
 from indexer.fingerprint import DEFAULT_FINGERPRINTER
 from indexer.landmarks import LandmarkFingerprinter
@@ -112,7 +112,7 @@ class FingerprintEngine:
             "`echoic index FOLDER` makes them",
         ]
 
-    def identical(self, path: Path) -> RecordingInfo | None:
+    def identical(self, path: AnyFile) -> RecordingInfo | None:
         """Return the recording in the catalogue that has the very bytes of a file, if any.
 
         Raises
@@ -138,7 +138,7 @@ class FingerprintEngine:
 
     def identify(
         self,
-        path: Path,
+        path: AnyFile,
         *,
         from_s: float | None = None,
         to_s: float | None = None,
@@ -334,7 +334,7 @@ def _telling(
         on_progress(onset_s)
 
 
-def _named(path: Path, blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+def _named(path: AnyFile, blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
     """Pass blocks on; say which file it is that cannot be decoded."""
     try:
         yield from blocks

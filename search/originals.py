@@ -1,11 +1,12 @@
 """The files that recordings are in: for excerpts, and for whoever may see only the archive."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from db.catalogue import Catalogue
+from db.storage import AnyFile, file_at
 from indexer.errors import AudioError
-from search.export.values import first_place, full_path
+from search.export.values import first_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,14 +15,14 @@ class Original:
 
     Attributes
     ----------
-    path : Path
+    path : Path or RemoteFile
         Below its collection's folder.
     content_hash : str
         As it was when it was indexed.
     duration_s : float
     """
 
-    path: Path
+    path: AnyFile
     content_hash: str
     duration_s: float
 
@@ -40,10 +41,10 @@ def original(catalogue: Catalogue, recording_id: int) -> Original:
     file = first_place(recording)
     if file is None:
         raise AudioError("the archive knows no place of this recording any more")
-    path = Path(full_path(file))
     # A link in the folder may lead out of it, for its owner put it there; a path may not.
-    if ".." in Path(file.path).parts or not path.is_relative_to(file.root):
+    if ".." in PurePath(file.path).parts or PurePath(file.path).is_absolute():
         raise AudioError("this recording does not lie in its collection's folder")
-    if not path.is_file():
+    path = file_at(file.root, file.path)
+    if isinstance(path, Path) and not path.is_file():
         raise AudioError(f"the file is not there: {file.path} of the collection {file.collection}")
     return Original(path, recording.content_hash, recording.technical.duration_s)

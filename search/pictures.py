@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.sparse import csr_array
 
+from db.storage import AnyFile
 from indexer.audio import mix_to_mono
 from indexer.spectrum import mel_filters
 from indexer.stretches import read_pieces
@@ -64,7 +65,7 @@ class Pictures:
 
     def picture(
         self,
-        path: Path,
+        path: AnyFile,
         content_hash: str,
         duration_s: float,
         *,
@@ -107,11 +108,11 @@ class Pictures:
         return self._cache.get(name, lambda: make(path, *part_s, coarse=coarse))
 
 
-def _spectrogram(path: Path, from_s: float, to_s: float, *, coarse: bool) -> bytes:
+def _spectrogram(path: AnyFile, from_s: float, to_s: float, *, coarse: bool) -> bytes:
     return _png(log_mel(path, from_s, to_s, coarse=coarse))
 
 
-def _waveform(path: Path, from_s: float, to_s: float, *, coarse: bool) -> bytes:
+def _waveform(path: AnyFile, from_s: float, to_s: float, *, coarse: bool) -> bytes:
     n_columns = _COARSE_COLUMNS if coarse else _COLUMNS
     is_partial = coarse or to_s - from_s > _LONG_S
     piece_s = _PIECE_S if is_partial else math.inf
@@ -119,7 +120,9 @@ def _waveform(path: Path, from_s: float, to_s: float, *, coarse: bool) -> bytes:
     return palette_png(np.round(255 * shades).astype(np.uint8), _wave_palette())
 
 
-def log_mel(path: Path, from_s: float, to_s: float, *, coarse: bool = False) -> NDArray[np.float32]:
+def log_mel(
+    path: AnyFile, from_s: float, to_s: float, *, coarse: bool = False
+) -> NDArray[np.float32]:
     """Return what a spectrogram of a part of a file shows, in decibels.
 
     A long part is read in short pieces, so that hours take a second or two and little memory; so
@@ -146,7 +149,7 @@ def _frame_length(rate: int) -> int:
 
 
 def _dense_frames(
-    path: Path, from_s: float, to_s: float, n_each: int
+    path: AnyFile, from_s: float, to_s: float, n_each: int
 ) -> Iterator[tuple[NDArray[np.float32], int]]:
     """Read all of a part; yield frames (columns, n_each, n) and the rate in Hz, some at a time."""
     n_chunks = min(_COLUMNS, max(1, math.ceil((to_s - from_s) / _CHUNK_S)))
@@ -169,7 +172,7 @@ def _dense_frames(
 
 
 def _distant_frames(
-    path: Path, from_s: float, step_s: float, n_columns: int
+    path: AnyFile, from_s: float, step_s: float, n_columns: int
 ) -> Iterator[tuple[NDArray[np.float32], int]]:
     """Read one short piece a column; yield the same as `_dense_frames`."""
     starts = from_s + (np.arange(n_columns) + 0.5) * step_s - min(_PIECE_S, step_s) / 2

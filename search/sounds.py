@@ -1,7 +1,6 @@
 """What a sound of a query is to an encoder: one vector, and the law that reads its scores."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from db.catalogue import Catalogue
 from db.content import content_hash
 from db.sound_classes import sound_class
+from db.storage import AnyFile
 from indexer.encoders import Encoder
 from indexer.errors import AudioError
 from indexer.segments import Segmenter, segment_onsets
@@ -155,7 +155,7 @@ class SoundReader:
 
 
 def example_vectors(
-    encoder: Encoder, path: Path, from_s: float | None = None, to_s: float | None = None
+    encoder: Encoder, path: AnyFile, from_s: float | None = None, to_s: float | None = None
 ) -> Vector:
     """Embed a file, or a part of it, in seconds.
 

@@ -31,6 +31,7 @@ from db.sound_classes import (
     sound_examples,
     store_sound_class,
 )
+from db.storage import AnyFile, file_at, seems_there
 from db.stored_vectors import vector_blocks
 from indexer.encoders import Encoder, load_encoder
 from search.archive_calibration import calibration_of
@@ -157,7 +158,7 @@ def _marked(catalogue: Catalogue, term: Example | Archived, *, liked: bool) -> S
     """Return an example as it is to be remembered: by its content."""
     if isinstance(term, Archived):
         recording = catalogue.recording(term.recording_id)
-        places = [str(Path(file.root) / file.path) for file in recording.files]
+        places = [str(file_at(file.root, file.path)) for file in recording.files]
         return SoundExample(
             recording.content_hash, places[0] if places else "", term.from_s, term.to_s, liked
         )
@@ -196,9 +197,9 @@ def _archived(catalogue: Catalogue, example: SoundExample) -> RecordingInfo | No
     return None if recording_id is None else catalogue.recording(recording_id)
 
 
-def _place(recording: RecordingInfo | None, example: SoundExample) -> Path:
-    paths = [Path(file.root) / file.path for file in recording.files] if recording else []
-    return next((path for path in paths if path.exists()), Path(example.path))
+def _place(recording: RecordingInfo | None, example: SoundExample) -> AnyFile:
+    places = [file_at(file.root, file.path) for file in recording.files] if recording else []
+    return next((place for place in places if seems_there(place)), Path(example.path))
 
 
 def _learn(

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from db.storage import AnyFile
 from indexer.stretches import read_pieces
 
 _HEIGHT = 96
@@ -17,7 +17,7 @@ _FAINTEST = 0.01  # 40 dB below full scale: silence stays flat, it is not blown 
 Levels = NDArray[np.float32]
 
 
-def levels(path: Path, from_s: float, to_s: float, *, n_columns: int, piece_s: float) -> Levels:
+def levels(path: AnyFile, from_s: float, to_s: float, *, n_columns: int, piece_s: float) -> Levels:
     """Return how loud a part of a file is over time.
 
     Parameters
@@ -55,7 +55,7 @@ def levels(path: Path, from_s: float, to_s: float, *, n_columns: int, piece_s: f
 
 
 def _chunks(
-    path: Path, from_s: float, step_s: float, n_columns: int
+    path: AnyFile, from_s: float, step_s: float, n_columns: int
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
     """Yield all samples, some columns at a time: the first, the one after the last, the samples."""
     n_chunks = min(n_columns, max(1, math.ceil(n_columns * step_s / _CHUNK_S)))

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import PurePath
 
 from db.records import Description, FileInfo, RecordingInfo
+from db.remote import is_address
 from search.export.text import has_breaks, one_line
 from search.export.values import first_place, full_path
 from search.hits import Hit, Passage
@@ -139,9 +140,17 @@ def file_name(name: str, suffix: str, *, rank: int, number: int = 0) -> str:
 
 
 def notes_on_places(found: Iterable[Clip]) -> list[str]:
-    """Say what a reader of a list of places should know: files that are not there."""
-    missing = {clip.recording.id for clip in found if clip.file is None or clip.file.missing_since}
-    return [f"recordings whose file was missing at the last look: {len(missing)}"] * bool(missing)
+    """Say what a reader of a list of places should know: files that are not there, or not here."""
+    places = {clip.recording.id: clip.file for clip in found}.values()
+    n_missing = sum(file is None or file.missing_since is not None for file in places)
+    n_remote = sum(file is not None and is_address(file.root) for file in places)
+    notes = [f"recordings whose file was missing at the last look: {n_missing}"] * bool(n_missing)
+    if n_remote:
+        notes.append(
+            f"recordings in remote storage, whose addresses few programs can open: {n_remote}; "
+            "an export as wav or flac takes the sounds along"
+        )
+    return notes
 
 
 def note_on_breaks(found: Iterable[Clip]) -> list[str]:

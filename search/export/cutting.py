@@ -1,6 +1,5 @@
 """Cut passages out of a recording, in bounded memory."""
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +9,10 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from db.errors import StorageError
+from db.storage import AnyFile, assure_read, file_at
 from indexer.audio import AudioInfo, AudioReader, open_audio
+from indexer.decoders import open_sndfile
 from indexer.errors import AudioError
 from search.errors import ExportError
 from search.export.clips import Clip
@@ -77,18 +79,18 @@ def cut(passages: Sequence[Clip], folder: Path, container: str) -> list[Excerpt]
     try:
         if passages[0].file is None:
             raise AudioError("lies in no file")
-        path = Path(passages[0].path)
+        path = file_at(passages[0].file.root, passages[0].file.path)
         with open_audio(path) as reader:
             cutters = [_Cutter(clip, reader.info, folder, container) for clip in passages]
             _deliver(reader, path, cutters)
-    except AudioError as error:
+    except (AudioError, StorageError) as error:
         reason = str(error)
     if not cutters:
         return [Excerpt(clip, None, clip.onset_s, clip.offset_s, error=reason) for clip in passages]
     return [cutter.finish(reason) for cutter in cutters]
 
 
-def _deliver(reader: AudioReader, path: Path, cutters: "Sequence[_Cutter]") -> None:
+def _deliver(reader: AudioReader, path: AnyFile, cutters: "Sequence[_Cutter]") -> None:
     """Give each cutter what it waits for, by seeking where that is exact and the file is sound."""
     info = reader.info
     if info.decoder == "libsndfile" and info.codec.startswith(_EXACT_CODECS):
@@ -105,16 +107,15 @@ def _deliver(reader: AudioReader, path: Path, cutters: "Sequence[_Cutter]") -> N
             break
 
 
-def _seek(path: Path, info: AudioInfo, cutters: "Sequence[_Cutter]") -> None:
-    # A descriptor, since libsndfile guesses raw formats from names.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+def _seek(path: AnyFile, info: AudioInfo, cutters: "Sequence[_Cutter]") -> None:
     n_most = max(1, min(int(_BLOCK_S * info.sample_rate), _BLOCK_SAMPLES // info.channels))
-    with sf.SoundFile(descriptor, closefd=True) as file:
+    with open_sndfile(path) as file:
         for cutter in cutters:
             file.seek(min(cutter.first, file.frames))
             while not cutter.is_done:
                 n_wanted = min(n_most, cutter.waits_for[1] - cutter.waits_for[0])
                 block = file.read(n_wanted, dtype="float32", always_2d=True)
+                assure_read(path)
                 if not len(block):
                     break
                 cutter.take(block, cutter.waits_for[0])

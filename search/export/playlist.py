@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote
 
+from db.remote import is_address
 from search.export.clips import Clip, ExportOptions, clips, notes_on_places
 from search.export.text import has_breaks, one_line, utf8
 from search.hits import Hit
@@ -44,5 +46,6 @@ def _entry(clip: Clip) -> list[str]:
 
 def _address(path: str) -> str:
     """Return a path as it is, or as an address if readers of lines would spoil it."""
-    fits = not has_breaks(path) and path == path.strip()
-    return path if fits else Path(path).as_uri()
+    if not has_breaks(path) and path == path.strip():
+        return path
+    return quote(path, safe="/:") if is_address(path) else Path(path).as_uri()

@@ -1,10 +1,9 @@
 """Hits and recordings as plain values: numbers, strings, lists; for JSON and tables."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 from db.records import FileInfo, RecordingInfo
+from db.storage import file_at, seems_there
 from search.hits import Hit
 
 
@@ -59,13 +58,13 @@ def first_place(recording: RecordingInfo) -> FileInfo | None:
 
     Of these, one that is there now, should a whole folder have moved.
     """
-    there = (file for file in recording.files if os.path.exists(full_path(file)))  # noqa: PTH110
+    there = (one for one in recording.files if seems_there(file_at(one.root, one.path)))
     return next(there, recording.files[0] if recording.files else None)
 
 
 def full_path(file: FileInfo) -> str:
-    """Return the absolute path of a file of the catalogue."""
-    return str(Path(file.root) / file.path)
+    """Return the absolute path of a file of the catalogue, or its address."""
+    return str(file_at(file.root, file.path))
 
 
 def _named(recording: RecordingInfo) -> dict[str, Any]:

@@ -186,7 +186,7 @@ def test_a_damaged_sidecar_is_a_warning(text: str, tmp_path: Path) -> None:
 def test_folder_manifests_describe_what_is_below_them_the_nearest_first(tmp_path: Path) -> None:
     write(tmp_path / "manifest.csv", "path,label,creator\na/b/x.wav,outer,A\ny.wav,top,B\n")
     write(tmp_path / "a" / "manifest.csv", "path,label\nb/x.wav,inner\n")
-    folders = FolderManifests(tmp_path)
+    folders = FolderManifests(str(tmp_path))
     assert folders.for_file("a/b/x.wav") == Description(
         title="inner", creator="A", tags=("inner", "outer")
     )
@@ -198,7 +198,7 @@ def test_folder_manifests_describe_what_is_below_them_the_nearest_first(tmp_path
 def test_broken_folder_manifests_are_warnings_once_and_good_rows_count(tmp_path: Path) -> None:
     write(tmp_path / "manifest.csv", "path,label\nx.wav,dog\n../x.wav,cat\nx.wav,cow\n")
     write(tmp_path / "a" / "manifest.csv", "file\nx.wav\n")
-    folders = FolderManifests(tmp_path)
+    folders = FolderManifests(str(tmp_path))
     for _ in range(3):
         assert folders.for_file("a/x.wav") is None
         found = folders.for_file("x.wav")
@@ -213,7 +213,7 @@ def test_the_digest_changes_exactly_when_the_description_does(tmp_path: Path) ->
     digests = []
     for text in ("path,label\nx.wav,dog\n", "label,path\ndog,x.wav\n", "path,label\nx.wav,cat\n"):
         write(path, text)
-        found = FolderManifests(tmp_path).for_file("x.wav")
+        found = FolderManifests(str(tmp_path)).for_file("x.wav")
         assert found is not None
         digests.append(found.digest())
     assert digests[0] == digests[1] != digests[2]

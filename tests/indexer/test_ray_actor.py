@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from db.storage import file_state
 from indexer.analysis import Features, Job
 from indexer.errors import IndexingError
 from indexer.fingerprint import DEFAULT_FINGERPRINTER
 from indexer.ray_actor import RemoteAnalyser
-from indexer.scan import file_state
 from tests.indexer.conftest import write_sound
 
 HERE = version("echoic")

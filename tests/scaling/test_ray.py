@@ -17,6 +17,7 @@ import pytest
 
 from tests.indexer.conftest import write_sound
 from tests.postgres import server_for_tests
+from tests.s3 import server_for_tests as storage_for_tests
 from tests.scaling.conftest import N_SOUNDS, echoic
 from tests.scaling.contents import Contents, assert_every_recording_stands_once, contents
 from tests.scaling.test_postgres_restart import Run, wait_for
@@ -222,6 +223,22 @@ def test_files_that_a_machine_cannot_read_any_more_are_done_elsewhere(
     said = said_of_a_machine_not_used(run)
     assert said == "files failed there that another machine can read."
     assert contents(catalogue) == alone
+
+
+@pytest.mark.usefixtures("second")
+def test_files_in_object_storage_are_read_by_the_machines_that_have_its_credentials(
+    cluster: Any, folders: list[str], alone: Contents, tmp_path: Path
+) -> None:
+    catalogue = str(tmp_path / "catalogue")
+    with storage_for_tests(Path(folders[1]).parent) as storage:
+        node = cluster.add_node(num_cpus=2, env_vars=storage.environment)
+        run = on_ray(cluster, ["s3://north"], catalogue)
+        assert run.finish() == 0, (run.said, run.events)
+        cluster.remove_node(node)
+    said = [line for line in run.said if "is not used" in line]
+    assert len(said) == 2  # the head and the second, which were started before
+    assert all("every machine needs the way to that storage" in line for line in said), said
+    assert contents(catalogue) == {key: held for key, held in alone.items() if key[0] == "north"}
 
 
 def test_a_polite_kill_ends_the_run_after_the_files_in_hand(

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from db.records import Analysis
+from db.storage import file_state
 from indexer.analysis import Analyser, Features, Job
 from indexer.encoders import DEFAULT_ENCODER, load_encoder
 from indexer.errors import AudioError
-from indexer.scan import file_state
 from search.errors import QueryError
 from search.evaluation.clips import (
     best_window,

@@ -12,6 +12,7 @@ from starlette.responses import FileResponse
 
 from db import overview
 from db.heard import heard_in
+from db.storage import AnyFile
 from indexer.errors import AudioError
 from search.excerpts import MAX_EXCERPT_S, Kind
 from search.export import recording_values
@@ -180,7 +181,7 @@ def _coverage(n_recordings: int, up_to_date: bool) -> dict[str, int]:
 
 
 def _cut(
-    service: Shared, path: Path, content_hash: str, part: tuple[float, float], kind: Kind
+    service: Shared, path: AnyFile, content_hash: str, part: tuple[float, float], kind: Kind
 ) -> Path:
     try:
         return service.excerpts.excerpt(path, content_hash, *part, kind)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 def status(as_json: bool, location: str | None) -> None:
     """Say what the catalogue holds: collections, hours, encoders, indexes, bytes."""
     from db import overview
+    from db.storage import root_is_gone
 
     with open_catalogue(location) as catalogue:
         found = overview.status(catalogue)
@@ -45,8 +46,8 @@ def status(as_json: bool, location: str | None) -> None:
     for part in found.collections:
         missing = f", {part.n_missing:,} missing" if part.n_missing else ""
         failed = f", {count_text(part.n_failures, 'failure')}" if part.n_failures else ""
-        there = Path(part.collection.root).is_dir()
-        gone = "" if there else f"  [folder not there: echoic relocate {part.collection.name}]"
+        is_gone = root_is_gone(part.collection.root)
+        gone = f"  [folder not there: echoic relocate {part.collection.name}]" if is_gone else ""
         click.echo(
             f"  {part.collection.name}: {count_text(part.n_files, 'file')}, "
             f"{duration_text(part.duration_s)}{missing}{failed}  ({part.collection.root}){gone}"
@@ -153,26 +154,30 @@ def show(recording: str, as_json: bool, location: str | None) -> None:
 
 @click.command()
 @click.argument("collection")
-@click.argument("new_root", type=click.Path(path_type=Path))
+@click.argument("new_root")
 @catalogue_option
-def relocate(collection: str, new_root: Path, location: str | None) -> None:
-    """Point COLLECTION to the folder it was moved to; nothing is analysed again."""
+def relocate(collection: str, new_root: str, location: str | None) -> None:
+    """Point COLLECTION to the folder or address it was moved to; nothing is analysed again."""
     from db.errors import CatalogueError
+    from db.remote import checked_address, is_address
     from db.writer import CatalogueWriter
+    from indexer.reach import Reach
 
-    root = absolute(str(new_root)).resolve()
-    if not root.is_dir():
+    remote = is_address(new_root)
+    root = checked_address(new_root) if remote else str(absolute(new_root).resolve())
+    reach = Reach(root)
+    if not reach.is_there():
         raise CatalogueError(f"there is no folder {root}: name the one that the files are in now")
     with open_catalogue(location) as catalogue, CatalogueWriter(catalogue) as writer:
         found = catalogue.collection(collection)
         files = catalogue.known_files(found.id)
-        there = sum((root / path).exists() for path in files)
+        there = sum(reach.holds(path) for path in files)
         if files and not there:
             raise CatalogueError(
                 f"none of the {len(files):,} files of {collection!r} is in {root}: "
                 "name the folder that corresponds to the old root, " + found.root
             )
-        writer.relocate(found.id, str(root))
+        writer.relocate(found.id, root)
     click.echo(f"{collection}: now in {root}; {there:,} of {len(files):,} files are there.")
 
 
@@ -270,8 +275,10 @@ def _confirm(what: str, yes: bool) -> None:
 
 
 def _missing_files(catalogue: "Catalogue") -> dict[int, str]:
+    from db.storage import file_at
+
     return {
-        file.id: printable(str(Path(collection.root) / file.path))
+        file.id: printable(str(file_at(collection.root, file.path)))
         for collection in catalogue.collections()
         for file in catalogue.known_files(collection.id).values()
         if file.missing
@@ -279,8 +286,10 @@ def _missing_files(catalogue: "Catalogue") -> dict[int, str]:
 
 
 def _files_of(catalogue: "Catalogue", target: str) -> dict[int, str]:
+    from db.storage import file_at
+
     return {
-        file.id: printable(str(Path(file.root) / file.path))
+        file.id: printable(str(file_at(file.root, file.path)))
         for info in _find(catalogue, target)
         for file in info.files
     }
@@ -289,11 +298,12 @@ def _files_of(catalogue: "Catalogue", target: str) -> dict[int, str]:
 def _find(catalogue: "Catalogue", text: str) -> "list[RecordingInfo]":
     """Find recordings by number, absolute path, path from here, or the end of a path."""
     from db.errors import UnknownName
+    from db.remote import is_address
 
     if text.isdecimal():
         return [catalogue.recording(int(text))]
     path = Path(text)
-    ids = catalogue.find_files(path.as_posix())
+    ids = catalogue.find_files(text if is_address(text) else path.as_posix())
     if not ids and path.exists():
         ids = catalogue.find_files(path.absolute().resolve().as_posix())
     if not ids:
@@ -302,6 +312,8 @@ def _find(catalogue: "Catalogue", text: str) -> "list[RecordingInfo]":
 
 
 def _print_recording(info: "RecordingInfo") -> None:
+    from db.storage import file_at
+
     technical = info.technical
     depth = f", {technical.bit_depth} bit" if technical.bit_depth else ""
     click.echo(f"Recording {info.id}  {info.content_hash}")
@@ -314,7 +326,7 @@ def _print_recording(info: "RecordingInfo") -> None:
         click.echo(f"  Warning: {warning}")
     for file in info.files:
         gone = f"  [missing since {file.missing_since:%Y-%m-%d}]" if file.missing_since else ""
-        path = printable(str(Path(file.root) / file.path))
+        path = printable(str(file_at(file.root, file.path)))
         click.echo(f"  {path}  ({file.collection}){gone}")
         _print_pairs(asdict(file.description), indent=4)
     if info.descriptors:

@@ -1,7 +1,5 @@
 """``echoic failures``: what could not be indexed, and why."""
 
-from pathlib import Path
-
 import click
 
 from ui.commands.common import (
@@ -28,6 +26,8 @@ def failures(
 
     Exits with 1 if there are any.
     """
+    from db.storage import file_at
+
     with open_catalogue(location) as catalogue:
         found = catalogue.failures()
         roots = {collection.id: collection.root for collection in catalogue.collections()}
@@ -50,7 +50,7 @@ def failures(
         print_json(
             [
                 {
-                    "path": str(Path(roots[failure.collection_id]) / failure.path),
+                    "path": str(file_at(roots[failure.collection_id], failure.path)),
                     "stage": failure.stage,
                     "reason": failure.reason,
                     "attempts": failure.attempts,
@@ -61,7 +61,7 @@ def failures(
         )
     else:
         for failure in found:
-            path = printable(str(Path(roots[failure.collection_id]) / failure.path))
+            path = printable(str(file_at(roots[failure.collection_id], failure.path)))
             times = f", {failure.attempts} times" if failure.attempts > 1 else ""
             click.echo(f"{path}\n    {failure.stage}: {failure.reason}{times}")
         click.echo(f"{count_text(len(found), 'file')} could not be indexed.")

@@ -93,9 +93,8 @@ def analysis_options(command: Command) -> Command:
 )
 @click.option(
     "--root",
-    type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="The folder of the manifest's files.  [default: that of the manifest]",
+    help="The folder of the manifest's files, or its address.  [default: that of the manifest]",
 )
 @analysis_options
 @click.option("--verify", is_flag=True, help="Compare contents, too, not only sizes and times.")
@@ -116,7 +115,7 @@ def index(
     ctx: click.Context,
     folders: tuple[str, ...],
     manifest: Path | None,
-    root: Path | None,
+    root: str | None,
     collection: str | None,
     encoders: tuple[str, ...],
     no_descriptors: bool,
@@ -132,16 +131,18 @@ def index(
 ) -> None:
     """Index folders, or single files; with --encoder and no FOLDER, all that is indexed already.
 
-    Each FOLDER becomes a collection. Run the same command again at any time: unchanged files are
-    skipped, changed ones analysed anew, moved ones recognised by their content, vanished ones
-    marked missing. Files are only ever read. Ctrl-C ends the run after the files in hand; what is
-    done stays done. Another encoder adds its vectors to those that are there.
+    Each FOLDER becomes a collection; it may be an address, as s3://BUCKET/FOLDER. Run the same
+    command again at any time: unchanged files are skipped, changed ones analysed anew, moved ones
+    recognised by their content, vanished ones marked missing. Files are only ever read. Ctrl-C
+    ends the run after the files in hand; what is done stays done. Another encoder adds its vectors
+    to those that are there.
 
     Exit codes: 0 all well, 1 some files failed, 2 nothing could be done, 130 interrupted.
 
     \b
     Examples:
       echoic index ~/sounds /media/tapes
+      echoic index s3://archive/tapes
       echoic index --manifest list.csv --root /media/tapes
       echoic index --encoder echoic-mini
     """
@@ -163,12 +164,12 @@ def index(
     left_out: list[str] = []
 
     def sources(writer: "CatalogueWriter") -> "list[Source]":
-        from indexer.sources import folder_source, known_sources, manifest_source
+        from indexer.sources import known_sources, manifest_source
 
         if manifest is not None:
             return [manifest_source(writer, manifest, root, name=collection)]
         if folders:
-            return [folder_source(writer, absolute(folder), name=collection) for folder in folders]
+            return [_source(writer, folder, collection) for folder in folders]
         found, out_of_reach = known_sources(writer.catalogue, name=collection)
         left_out.extend(each.name for each in out_of_reach)
         return found
@@ -186,21 +187,21 @@ def index(
     if left_out:
         click.echo(
             f"Note: left out, because no file of theirs is there: {', '.join(left_out)}. "
-            "Connect the disk and run this again.",
+            "Connect the disk or network and run this again.",
             err=True,
         )
     ctx.exit(code or (SOME_FAILED if left_out else 0))
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder")
 @analysis_options
 @json_option("Print one JSON object a line while it goes on.")
 @catalogue_option
 @click.pass_context
 def watch(
     ctx: click.Context,
-    folder: Path,
+    folder: str,
     collection: str | None,
     encoders: tuple[str, ...],
     no_descriptors: bool,
@@ -218,8 +219,13 @@ def watch(
 
     from db.errors import CatalogueLocked, CatalogueUnreachable
     from db.location import catalogue_location
+    from db.remote import is_address
     from indexer.errors import IndexingError
 
+    if is_address(folder):
+        raise click.UsageError(
+            "object storage tells of no changes: run `echoic index` on it from time to time"
+        )
     wanted = wanted_features(
         _meant_encoders(location, encoders),
         descriptors=not no_descriptors,
@@ -230,7 +236,7 @@ def watch(
     def sources(writer: "CatalogueWriter") -> "list[Source]":
         from indexer.sources import folder_source
 
-        return [folder_source(writer, absolute(str(folder)), name=collection)]
+        return [folder_source(writer, absolute(folder), name=collection)]
 
     def run() -> int:
         return run_index(
@@ -411,8 +417,19 @@ def _tell(news: str) -> None:
     click.echo(f"{news}.", err=True)
 
 
+def _source(writer: "CatalogueWriter", place: str, collection: str | None) -> "Source":
+    from db.remote import is_address
+    from indexer.sources import address_source, folder_source
+
+    if is_address(place):
+        return address_source(writer, place, name=collection)
+    return folder_source(writer, absolute(place), name=collection)
+
+
 def _moved_away(catalogue: "Catalogue") -> list[tuple[str, str]]:
-    return [(c.name, c.root) for c in catalogue.collections() if not os.path.isdir(c.root)]  # noqa: PTH112
+    from db.storage import root_is_gone
+
+    return [(c.name, c.root) for c in catalogue.collections() if root_is_gone(c.root)]
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from db.filters import FACETS
 from db.location import catalogue_location
 from db.overview import contents_stamp
 from db.records import RecordingInfo
+from db.remote import is_address
+from db.storage import AnyFile
 from search.archive_map import MapReader
 from search.current import CurrentEngine
 from search.engine import SearchEngine
@@ -111,16 +113,17 @@ class Archive:
     @property
     def folders(self) -> list[Path]:
         """Where files lie that may be named in a query."""
-        return [self.uploads.folder, *(Path(one.root) for one in self.catalogue.collections())]
+        roots = [one.root for one in self.catalogue.collections()]
+        return [self.uploads.folder, *(Path(root) for root in roots if not is_address(root))]
 
-    def identical(self, path: Path) -> RecordingInfo | None:
+    def identical(self, path: AnyFile) -> RecordingInfo | None:
         """Return the recording that has the very bytes of a file, if any."""
         with self._identifying:
             return self._fingerprints.identical(path)
 
     def identify(
         self,
-        path: Path,
+        path: AnyFile,
         *,
         all_occurrences: bool = False,
         on_progress: Callable[[float], None] | None = None,

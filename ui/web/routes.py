@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from db.errors import EchoicError, UnknownName
+from db.storage import AnyFile
 from search.excerpts import Kind
 from search.export import EXPORTS, format_of
 from search.originals import original
@@ -33,7 +34,7 @@ _HEADERS = {
 
 
 class _Sound(NamedTuple):
-    path: Path
+    path: AnyFile
     content_hash: str
     duration_s: float
     title: str

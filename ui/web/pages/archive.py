@@ -1,13 +1,13 @@
 """Archive: what it holds, what could not be read, whether all is well, what is there twice."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import streamlit as st
 
 from db.filters import RecordingFilter
 from db.overview import status
 from db.records import RecordingInfo, Status
+from db.storage import root_is_gone
 from search.duplicates import Duplicates, Group, Pair, find_duplicates
 from search.hits import Passage
 from ui.commands.common import count_text, duration_text, size_text
@@ -90,7 +90,7 @@ def _overview(served: Archive, found: Status) -> None:
 
 
 def _gone(root: str, name: str) -> str:
-    return "" if Path(root).is_dir() else f" (not there: echoic relocate {name} NEW_FOLDER)"
+    return f" (not there: echoic relocate {name} NEW_FOLDER)" if root_is_gone(root) else ""
 
 
 def _health(found: Status) -> list[tuple[str, str]]:
