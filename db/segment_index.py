@@ -22,6 +22,7 @@ from db.places import Places
 from db.records import EncoderInfo
 from db.rows import encoder_info, vectors_from_blob
 from db.schema import EmbeddingRow, EncoderRow
+from db.vector_location import location_in, vector_location
 from db.vector_stores import Loaded, Progress, VectorStore, open_store
 from db.vectors import SegmentBitmap, VectorIndex, expand_ranges, pack_ranges, unpack
 from db.writer import CatalogueWriter
@@ -116,13 +117,20 @@ class SegmentIndex:
     # -- reading ---------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Take in what other processes have committed since the last time."""
-        if self._is_current(self._load_state()):
+        """Take in what other processes have committed since the last time.
+
+        That may be that the vectors are kept at another place by now.
+
+        Raises
+        ------
+        VectorIndexError
+            If they are at a place that cannot be one.
+        """
+        if self._is_current():
             return
         with self._changing:
-            if not self._is_current(self._load_state()):  # else another thread was quicker
-                outdated = len(self._ranges.firsts) > 0 and self._store.is_outdated(self._loaded)
-                self._take(self._store.load() if outdated else self._loaded)
+            if not self._is_current():  # else another thread was quicker
+                self._follow()
 
     def search(
         self,
@@ -158,7 +166,7 @@ class SegmentIndex:
         except CollectionGone:
             # A writer may have put another in its place; else what can be had comes from SQL.
             with self._changing:
-                self._take(self._store.load())
+                self._take(self._store.load(), self._store)
             return self._search(queries, k, recording_ids)
 
     def locate(self, segments: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -189,7 +197,7 @@ class SegmentIndex:
 
     def is_saved(self) -> bool:
         """Tell whether what is kept is just what SQL holds."""
-        return self._loaded.progress == self._state
+        return not self._loaded.notes and self._loaded.progress == self._state
 
     def faults(self) -> list[str]:
         """Say what is wrong with what is kept beyond `notes`; may take long."""
@@ -209,7 +217,8 @@ class SegmentIndex:
             If that cannot be done; the catalogue is none the worse for it.
         """
         with self._changing:
-            self._take(self._store.save(writer, self._bring_in_step, thorough=thorough))
+            loaded = self._store.save(writer, self._bring_in_step, thorough=thorough)
+            self._take(loaded, self._store)
 
     # -- inside ----------------------------------------------------------------------------
 
@@ -227,13 +236,29 @@ class SegmentIndex:
         allowed = self._ranges.bitmap_of(recording_ids)
         return self._loaded.index.search(queries, k, allowed=allowed)
 
-    def _take(self, loaded: Loaded) -> None:
+    def _is_current(self) -> bool:
+        with self._catalogue.session() as session:
+            state, place = self._progress(session), location_in(session)
+        is_in_step = state == self._state and len(self._ranges.firsts) > 0
+        return is_in_step and place == self._store.place and not self._store.is_lost()
+
+    def _follow(self) -> None:
+        """Search what is kept by now, where it is kept by now."""
+        store, loaded = self._store, self._loaded
+        if vector_location(self._catalogue) != store.place:
+            store = open_store(self._catalogue, self._encoder_id, self.encoder)
+            loaded = store.load()
+        elif len(self._ranges.firsts) and (store.is_lost() or store.is_outdated(loaded)):
+            loaded = store.load()
+        self._take(loaded, store)
+
+    def _take(self, loaded: Loaded, store: VectorStore) -> None:
         """Search this from now on, in step with SQL."""
         state, ranges = self._load_ranges()
         # Ranges before vectors: what a search finds shall belong to a recording.
         self._ranges = ranges
-        self._n_lacking = self._put_in_step(loaded.index, ranges, self._store.most_lacking)
-        self._loaded, self._state = loaded, state
+        self._n_lacking = self._put_in_step(loaded.index, ranges, store.most_lacking)
+        self._store, self._loaded, self._state = store, loaded, state
 
     def _bring_in_step(self, index: VectorIndex) -> Progress:
         """Make any index hold what SQL holds, however much that is."""
@@ -265,18 +290,11 @@ class SegmentIndex:
         self._add_from_sql(index, ranges.recordings[lacking])
         return 0
 
-    def _load_state(self) -> Progress:
-        with self._catalogue.session() as session:
-            return self._progress(session)
-
     def _progress(self, session: Session) -> Progress:
         row = session.get(EncoderRow, self._encoder_id)
         if row is None:
             raise UnknownName(f"the vectors by {self.encoder.name} have been removed")
         return Progress(row.next_segment, row.n_removals)
-
-    def _is_current(self, state: Progress) -> bool:
-        return state == self._state and len(self._ranges.firsts) > 0
 
     def _load_ranges(self) -> tuple[Progress, _Ranges]:
         query = (

@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 from db.catalogue import Catalogue
 from db.default_encoder import forget_default_encoder
 from db.errors import CatalogueError, UnknownName
+from db.files_left_behind import remove_files_left_behind
 from db.milvus_filled import forget_filled
 from db.records import Analysis, CollectionInfo, Description, Failure
 from db.rows import collection_info
@@ -52,7 +53,8 @@ _Done = TypeVar("_Done")
 class CatalogueWriter:
     """Adds, replaces and removes recordings of one catalogue.
 
-    A context manager that holds the catalogue's writer lock from entry to exit.
+    A context manager that holds the catalogue's writer lock from entry to exit. On entry this
+    machine's index files are removed if the vectors were moved to a server.
 
     Parameters
     ----------
@@ -72,6 +74,11 @@ class CatalogueWriter:
 
     def __enter__(self) -> Self:
         self._lock.acquire()
+        try:
+            remove_files_left_behind(self.catalogue)
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(
