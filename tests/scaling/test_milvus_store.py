@@ -229,8 +229,12 @@ def test_what_is_removed_stays_on_the_server_until_sql_no_longer_says_that_it_is
 
 
 def test_of_two_indexers_one_at_a_time_fills_the_collection(
-    url: str, milvus: MilvusServerForTests, server: MilvusServer
+    url: str,
+    milvus: MilvusServerForTests,
+    server: MilvusServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("db.milvus_filling._MOST_WAIT_S", 0.0)
     with Catalogue.open(url, create=True) as catalogue:
         with CatalogueWriter(catalogue) as alone:
             move_vectors(alone, milvus.uri)
