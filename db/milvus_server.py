@@ -91,6 +91,10 @@ class MilvusServer:
                 f"the vectors are on the Milvus server {uri}, and pymilvus is not installed: "
                 "install echoic[milvus]"
             ) from error
+        # pymilvus runs this module itself at the first search, which fails where two threads do it
+        # at once unless it was imported before.
+        import scipy.sparse  # noqa: F401
+
         # It writes every error to standard error, with its trace, and raises it too.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         with self._words("reach"):
