@@ -17,22 +17,23 @@ from db import engine as database
 from db.calibrations import damaged_calibrations
 from db.catalogue import Catalogue
 from db.content import content_hash
+from db.damage import (
+    damaged_fingerprints,
+    damaged_vectors,
+    drop_damaged_fingerprint,
+    drop_damaged_vectors,
+)
 from db.errors import PostingsError
-from db.features import GUARD_FRAMES, note_removal, vector_fault
+from db.features import note_removal
 from db.fingerprint_index import save_fingerprint_index
 from db.full_text import full_text_ids
-from db.landmarks import fingerprint_fault
 from db.postings_file import verify_postings_file
 from db.postings_merge import Expand
 from db.postings_saving import stale_postings
 from db.records import CollectionInfo, KnownFile
 from db.schema import (
     CalibrationRow,
-    EmbeddingRow,
-    EncoderRow,
     FileRow,
-    FingerprintRow,
-    FingerprintSchemeRow,
     PostingsFileRow,
     RecordingRow,
 )
@@ -40,8 +41,7 @@ from db.segment_index import SegmentIndex
 from db.sound_classes import damaged_sounds
 from db.storage import AnyFile, file_at, file_state, root_is_gone
 from db.storing import rebuild_full_text
-from db.vector_location import vector_location
-from db.vector_moving import remove_strays
+from db.vector_moving import others_on_the_server, tidy
 from db.vector_stores import stale_files
 from db.writer import CatalogueWriter
 
@@ -94,9 +94,9 @@ def check(catalogue: Catalogue, *, schemes: Schemes, contents: bool = False) -> 
     if faults:
         return  # nothing else that it says can be trusted
     with catalogue.session() as session:
-        for recording_id, _, fault in _damaged_vectors(session):
+        for recording_id, _, fault in damaged_vectors(session):
             yield Problem("vectors", f"recording {recording_id}: {fault}", _REPAIR_AND_INDEX)
-        for recording_id, _, fault in _damaged_fingerprints(session):
+        for recording_id, _, fault in damaged_fingerprints(session):
             yield Problem("fingerprints", f"recording {recording_id}: {fault}", _REPAIR_AND_INDEX)
         for _, name in damaged_calibrations(session):
             yield Problem("calibrations", f"that of {name} is damaged", _REPAIR_AND_INDEX)
@@ -128,24 +128,42 @@ def repair(writer: CatalogueWriter, *, schemes: Schemes, only_index: bool = Fals
     only_index
         Bring this machine's index files up to date and change nothing else.
     """
-    done = []
-    if not only_index:
-        with writer.catalogue.transaction() as session:
-            done = _repair_sql(session)
+    done = [] if only_index else _repair_sql(writer.catalogue)
     with writer.catalogue.cache.saving():
         done += _repair_indexes(writer)
         done += _repair_postings(writer, schemes)
     return done
 
 
-def _repair_sql(session: Session) -> list[str]:
+def _repair_sql(catalogue: Catalogue) -> list[str]:
+    # Everything is read while others may write; only what is damaged is read again in their way.
+    with catalogue.session() as session:
+        vectors = [ids for *ids, _ in damaged_vectors(session)]
+        marks = [ids for *ids, _ in damaged_fingerprints(session)]
+        has_more = _has_other_faults(session)
     done = []
-    for recording_id, encoder_id, _ in list(_damaged_vectors(session)):
-        _drop_vectors(session, recording_id, encoder_id)
-        done.append(f"dropped the damaged vectors of recording {recording_id}")
-    for recording_id, scheme_id, _ in list(_damaged_fingerprints(session)):
-        _drop_fingerprint(session, recording_id, scheme_id)
-        done.append(f"dropped the damaged fingerprint of recording {recording_id}")
+    # The last first: what has a number that was never given out must not count as given out.
+    for recording_id, encoder_id in reversed(vectors):
+        with catalogue.transaction() as session:
+            if drop_damaged_vectors(session, recording_id, encoder_id):
+                done.append(f"dropped the damaged vectors of recording {recording_id}")
+    for recording_id, scheme_id in reversed(marks):
+        with catalogue.transaction() as session:
+            if drop_damaged_fingerprint(session, recording_id, scheme_id):
+                done.append(f"dropped the damaged fingerprint of recording {recording_id}")
+    if has_more:
+        with catalogue.transaction() as session:
+            done += _repair_the_rest(session)
+    return done
+
+
+def _has_other_faults(session: Session) -> bool:
+    calibrations, orphans = damaged_calibrations(session), _orphans(session)
+    return any(True for _ in (*calibrations, *_full_text_faults(session), *orphans))
+
+
+def _repair_the_rest(session: Session) -> list[str]:
+    done = []
     for encoder_id, name in list(damaged_calibrations(session)):
         session.execute(delete(CalibrationRow).where(CalibrationRow.encoder_id == encoder_id))
         done.append(f"dropped the damaged calibration of {name}")
@@ -170,7 +188,7 @@ def _repair_indexes(writer: CatalogueWriter) -> list[str]:
     for path in _stray_files(catalogue):
         path.unlink(missing_ok=True)
         done.append(f"removed the stray index file {path.name}")
-    return done + remove_strays(catalogue, vector_location(catalogue))
+    return done + tidy(catalogue) + others_on_the_server(catalogue)
 
 
 def _repair_postings(writer: CatalogueWriter, schemes: Schemes) -> list[str]:
@@ -203,90 +221,6 @@ def save_postings(writer: CatalogueWriter, schemes: Schemes) -> list[str]:
             if catalogue.postings_file_names() != before:
                 changed.append(scheme.name)
     return changed
-
-
-def _damaged_vectors(session: Session) -> Iterator[tuple[int, int, str]]:
-    """Yield recording, encoder and fault of each BLOB that is not what was stored."""
-    query = (
-        select(EmbeddingRow, EmbeddingRow.vectors, EncoderRow.dim, EncoderRow.next_segment)
-        .join(EncoderRow)
-        .order_by(EmbeddingRow.encoder_id, EmbeddingRow.first_segment)
-    )
-    previous: tuple[int, int] | None = None
-    for row, blob, dim, next_segment in session.execute(query).yield_per(200):
-        after = row.first_segment + row.n_segments
-        fault = vector_fault(blob, row.n_segments, dim, row.checksum)
-        if fault is None and after > next_segment:
-            fault = "its segment numbers were never given out"
-        overlaps = previous and previous[0] == row.encoder_id and row.first_segment < previous[1]
-        if fault is None and overlaps:
-            fault = "its segment numbers belong to another recording"
-        previous = (row.encoder_id, after)
-        if fault is not None:
-            yield row.recording_id, row.encoder_id, fault
-
-
-def _drop_vectors(session: Session, recording_id: int, encoder_id: int) -> None:
-    session.execute(
-        delete(EmbeddingRow).where(
-            EmbeddingRow.recording_id == recording_id, EmbeddingRow.encoder_id == encoder_id
-        )
-    )
-    row = session.get_one(EncoderRow, encoder_id)
-    row.n_removals += 1
-    last = (
-        select(EmbeddingRow.first_segment + EmbeddingRow.n_segments)
-        .where(EmbeddingRow.encoder_id == encoder_id)
-        .order_by(EmbeddingRow.first_segment.desc())
-        .limit(1)
-    )
-    row.next_segment = max(row.next_segment, session.scalar(last) or 0)
-
-
-def _damaged_fingerprints(session: Session) -> Iterator[tuple[int, int, str]]:
-    """Yield recording, scheme and fault of each fingerprint that is not what was stored."""
-    query = (
-        select(FingerprintRow, FingerprintRow.landmarks, FingerprintSchemeRow.next_frame)
-        .join(FingerprintSchemeRow)
-        .order_by(FingerprintRow.scheme_id, FingerprintRow.first_frame)
-    )
-    previous: tuple[int, int] | None = None
-    for row, blob, next_frame in session.execute(query).yield_per(200):
-        end_frame = row.first_frame + row.n_frames
-        fault = fingerprint_fault(
-            blob, n_landmarks=row.n_landmarks, n_frames=row.n_frames, checksum=row.checksum
-        )
-        if fault is None and end_frame > next_frame:
-            fault = "its frame numbers were never given out"
-        overlaps = previous and previous[0] == row.scheme_id and row.first_frame < previous[1]
-        if fault is None and overlaps:
-            fault = "its frame numbers belong to another recording"
-        previous = (row.scheme_id, end_frame)
-        if fault is not None:
-            yield row.recording_id, row.scheme_id, fault
-
-
-def _drop_fingerprint(session: Session, recording_id: int, scheme_id: int) -> None:
-    row = session.get_one(FingerprintRow, (recording_id, scheme_id))
-    # Postings of its frames may be of another recording that has the same: they are made anew.
-    session.execute(
-        delete(PostingsFileRow).where(
-            PostingsFileRow.scheme_id == scheme_id,
-            PostingsFileRow.first_frame < row.first_frame + row.n_frames,
-            PostingsFileRow.end_frame > row.first_frame,
-        )
-    )
-    session.delete(row)
-    scheme = session.get_one(FingerprintSchemeRow, scheme_id)
-    scheme.n_removals += 1
-    session.flush()
-    last = (
-        select(FingerprintRow.first_frame + FingerprintRow.n_frames)
-        .where(FingerprintRow.scheme_id == scheme_id)
-        .order_by(FingerprintRow.first_frame.desc())
-        .limit(1)
-    )
-    scheme.next_frame = max(scheme.next_frame, (session.scalar(last) or 0) + GUARD_FRAMES)
 
 
 def _full_text_faults(session: Session) -> list[str]:

@@ -4,11 +4,16 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from db.errors import CatalogueError
+from db.errors import CatalogueError, TurnMissed
 from db.index_folder import write_atomically
+from db.lock import described_holder, name_holder
+
+# As long as a transaction waits for its turn.
+_MOST_WAIT_S: Final = 60.0
 
 
 class IndexCache:
@@ -29,6 +34,7 @@ class IndexCache:
         self._name_file = folder / "cache-id"
         self._id = ""
         self._lock = FileLock(folder / "saving.lock")
+        self._holder = folder / "saving.json"
 
     @property
     def id(self) -> str:
@@ -44,6 +50,9 @@ class IndexCache:
 
         Raises
         ------
+        TurnMissed
+            If another process has not finished within a minute; the message names it. Who is
+            patient (`db.patience`) tells that, and waits on.
         CatalogueError
             If nothing can be written to the folder.
         """
@@ -52,17 +61,27 @@ class IndexCache:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
+            self._lock.acquire(timeout=_MOST_WAIT_S)
+        except Timeout:
+            raise TurnMissed(
+                f"the index files in {self.folder} are being written by "
+                f"{described_holder(self._holder)}: wait until it has finished, or stop it"
+            ) from None
         except OSError as error:
             raise CatalogueError(
                 f"no index can be kept in {self.folder}: {error.strerror}; give yourself the right "
                 "to write there, or set XDG_DATA_HOME to another folder"
             ) from error
+        is_outermost = self._lock.lock_counter == 1
         try:
+            if is_outermost:
+                name_holder(self._holder)
             if not self.id:
                 self._make_id()
             yield
         finally:
+            if is_outermost:
+                self._holder.unlink(missing_ok=True)
             self._lock.release()
 
     def _make_id(self) -> None:

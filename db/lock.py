@@ -60,14 +60,13 @@ class WriterLock:
         except Timeout:
             raise CatalogueLocked(
                 f"the catalogue {self._holder.parent} is being written to by "
-                f"{self._describe_holder()}: wait until it has finished, or stop it"
+                f"{described_holder(self._holder)}: wait until it has finished, or stop it"
             ) from None
         except OSError as error:
             raise CatalogueError(
                 f"cannot write to the catalogue's folder {self._holder.parent}: {error.strerror}"
             ) from error
-        with suppress(OSError):  # a full disk: the lock holds without its name
-            self._holder.write_text(json.dumps(this_process()), encoding="utf-8")
+        name_holder(self._holder)
 
     def release(self) -> None:
         """Give the lock back."""
@@ -77,15 +76,23 @@ class WriterLock:
     def assure(self, connection: Connection) -> None:
         """Do nothing: the operating system takes no lock away."""
 
-    def _describe_holder(self) -> str:
-        try:
-            holder = json.loads(self._holder.read_text(encoding="utf-8"))
-            return (
-                f"process {holder['pid']} ({holder['command']}) of {holder['user']} "
-                f"on {holder['host']}, since {holder['since']}"
-            )
-        except (OSError, ValueError, KeyError):
-            return "another process"  # it has taken the lock but not yet written its name
+
+def name_holder(path: Path) -> None:
+    """Write beside a lock that this process holds it."""
+    with suppress(OSError):  # a full disk: the lock holds without its name
+        path.write_text(json.dumps(this_process()), encoding="utf-8")
+
+
+def described_holder(path: Path) -> str:
+    """Return who holds a lock, as `name_holder` has written it."""
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return (
+            f"process {holder['pid']} ({holder['command']}) of {holder['user']} "
+            f"on {holder['host']}, since {holder['since']}"
+        )
+    except (OSError, ValueError, KeyError):
+        return "another process"  # it has taken the lock but not yet written its name
 
 
 def this_process() -> dict[str, str | int]:

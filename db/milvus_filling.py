@@ -6,8 +6,10 @@ after a database was restored from a backup it would be the vectors of recording
 under numbers that are given out again.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +18,12 @@ from db.catalogue import Catalogue
 from db.errors import CatalogueLocked, VectorIndexError
 from db.milvus_index import MilvusIndex
 from db.milvus_server import MilvusServer
+from db.server_lock import ServerLock
 from db.vectors import as_ids
+
+# An indexer sends 50,000 vectors at once; two that end together shall both have sent theirs.
+_MOST_WAIT_S: Final = 60.0
+_BETWEEN_TRIES_S: Final = 0.5
 
 
 class FillingIndex(MilvusIndex):
@@ -85,14 +92,14 @@ def filling(catalogue: Catalogue) -> Iterator[Callable[[], None]]:
     Raises
     ------
     VectorIndexError
-        If another process is filling them.
+        If another process is filling them, and has not finished within a minute.
     """
     lock = catalogue.filling_lock()
     if lock is None:
         yield lambda: None
         return
     try:
-        lock.acquire()
+        _acquire(lock)
     except CatalogueLocked as error:
         raise VectorIndexError(
             f"another process is sending vectors to the server ({error}); they can be sent from "
@@ -110,3 +117,16 @@ def filling(catalogue: Catalogue) -> Iterator[Callable[[], None]]:
         yield assure
     finally:
         lock.release()
+
+
+def _acquire(lock: ServerLock) -> None:
+    until = time.monotonic() + _MOST_WAIT_S
+    while True:
+        try:
+            lock.acquire()
+        except CatalogueLocked:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_BETWEEN_TRIES_S)
+        else:
+            return

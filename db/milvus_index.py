@@ -84,6 +84,7 @@ class MilvusIndex:
         *,
         kind: str = EXACT,
         n_lists: int = N_LISTS,
+        token: str = "",
     ) -> Self:
         """Make an empty collection, in the place of one that has the same name.
 
@@ -91,6 +92,8 @@ class MilvusIndex:
         ----------
         kind : str
             `EXACT` or `CLUSTERED`.
+        token : str
+            See `db.milvus_filled`.
 
         Raises
         ------
@@ -101,7 +104,7 @@ class MilvusIndex:
             raise VectorIndexError(f"vectors must have at least 1 component, not {dim}")
         server.drop(name)
         parameters = {"nlist": n_lists} if kind == CLUSTERED else {}
-        server.create(name, dim, kind=kind, parameters=parameters)
+        server.create(name, dim, kind=kind, parameters=parameters, token=token)
         n_lists = n_lists if kind == CLUSTERED else 1
         return cls(server, name, dim, np.empty(0, dtype=np.int64), n_lists=n_lists)
 

@@ -26,6 +26,9 @@ TOKEN_VARIABLE: Final = "ECHOIC_VECTORS_TOKEN"
 MOST_HITS: Final = 16_384
 """More hits than this Milvus gives to no query."""
 
+TOKEN: Final = "echoic.fill"
+"""The property of a collection that says which fill was the last; see `db.milvus_filled`."""
+
 _ROWS_AT_ONCE: Final = 2000
 _IDS_AT_ONCE: Final = 8192
 _VECTORS_AT_ONCE: Final = 1024
@@ -88,6 +91,10 @@ class MilvusServer:
                 f"the vectors are on the Milvus server {uri}, and pymilvus is not installed: "
                 "install echoic[milvus]"
             ) from error
+        # pymilvus runs this module itself at the first search, which fails where two threads do it
+        # at once unless it was imported before.
+        import scipy.sparse  # noqa: F401
+
         # It writes every error to standard error, with its trace, and raises it too.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         with self._words("reach"):
@@ -121,13 +128,17 @@ class MilvusServer:
         with self._words("ask"):
             return sorted(_patiently(self._client.list_collections, timeout=_ANSWERING_S))
 
-    def create(self, name: str, dim: int, *, kind: str, parameters: dict[str, int]) -> None:
+    def create(
+        self, name: str, dim: int, *, kind: str, parameters: dict[str, int], token: str = ""
+    ) -> None:
         """Make an empty collection that is ready to be searched.
 
         Parameters
         ----------
         kind, parameters
             The index over the vectors, in Milvus's words: ``"IVF_FLAT"``, ``{"nlist": 1024}``.
+        token
+            See `token`.
         """
         from pymilvus import DataType
 
@@ -143,6 +154,29 @@ class MilvusServer:
                 schema=schema,
                 index_params=indexes,
                 consistency_level="Strong",
+                properties={TOKEN: token} if token else {},
+                timeout=_ANSWERING_S,
+            )
+
+    def token(self, name: str) -> str:
+        """Return the token that a collection was given last; empty if it was given none.
+
+        Raises
+        ------
+        CollectionGone
+            If there is no such collection.
+        """
+        with self._words("ask"):
+            described = _patiently(self._client.describe_collection, name, timeout=_ANSWERING_S)
+        return str(described.get("properties", {}).get(TOKEN, ""))
+
+    def set_token(self, name: str, token: str) -> None:
+        """Give a collection another token, which all who ask from now on are told."""
+        with self._words("write to"):
+            _patiently(
+                self._client.alter_collection_properties,
+                name,
+                properties={TOKEN: token},
                 timeout=_ANSWERING_S,
             )
 

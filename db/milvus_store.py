@@ -3,13 +3,20 @@
 Only who writes to the catalogue writes to the server, one at a time. It notes in SQL which ids the
 server then holds, so that a reader need not ask it for all of them, and how far SQL had come.
 Whatever was committed after that a reader takes from SQL and keeps in its own memory.
+
+A copy of a catalogue, or one that was restored from a backup, goes on with a collection only if
+nobody else has filled it since (`db.milvus_filled`). Else it fills one of its own, and leaves the
+other to whoever uses it.
 """
 
 import re
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -17,12 +24,14 @@ from db.catalogue import Catalogue
 from db.errors import CollectionGone, VectorIndexError
 from db.faiss_index import FaissIndex
 from db.layered_index import LayeredIndex
-from db.milvus_filled import Filled
+from db.left_behind import LeftBehind, leave_behind, settle
+from db.milvus_filled import Filled, new_token
 from db.milvus_filling import FillingIndex, filling
 from db.milvus_index import CLUSTERED, EXACT, EXACT_UP_TO, MilvusIndex
 from db.milvus_server import MilvusServer
+from db.milvus_tidying import collection_prefix, drop_left_behind
 from db.records import EncoderInfo
-from db.schema import CatalogueInfo, EmbeddingRow, EncoderRow
+from db.schema import EmbeddingRow
 from db.vector_stores import BringInStep, Loaded, Progress
 from db.writer import CatalogueWriter
 
@@ -31,6 +40,26 @@ MOST_LACKING: Final = 300_000
 
 # A collection that is searched wholly is made anew with lists when it has become so much greater.
 _OUTGROWN: Final = 4
+# Two copies of a catalogue that begin to fill one collection at once read each other's token then.
+_SETTLING_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """A collection to fill.
+
+    Attributes
+    ----------
+    held : FillingIndex
+    filled : Filled
+        What SQL is to know of it, but for what it holds then.
+    replaced : LeftBehind or None
+        What it takes the place of.
+    """
+
+    held: FillingIndex
+    filled: Filled
+    replaced: LeftBehind | None = None
 
 
 class MilvusStore:
@@ -47,53 +76,76 @@ class MilvusStore:
     def __init__(
         self, catalogue: Catalogue, encoder_id: int, encoder: EncoderInfo, uri: str
     ) -> None:
+        self.place = uri
         self._catalogue = catalogue
         self._encoder_id = encoder_id
         self._encoder = encoder
-        self._uri = uri
         self._connected: MilvusServer | None = None
+        # The collection that was loaded, and the token that it had; None if none could be.
+        self._loaded: tuple[str, str] | None = None
 
     def load(self) -> Loaded:
-        """Find the collection; SQL tells what it holds, unless it holds fewer vectors."""
-        nothing = LayeredIndex(FaissIndex(self._encoder.dim))
-        with self._catalogue.session() as session:
-            filled = Filled.read(session, self._encoder_id)
-            ids = Filled.read_ids(session, self._encoder_id)
-        if filled is None:
-            return Loaded(nothing, Progress(0, 0))
+        """Find the collection; SQL tells what it holds, unless it holds fewer vectors.
+
+        If a copy of the catalogue has filled it since, that may have removed some: then the server
+        is asked. What it still has is right, for a number never stands for two vectors.
+        """
+        self._loaded = None
         try:
-            held = MilvusIndex.attach(
-                self._server(), filled.collection, self._encoder.dim, present=ids
-            )
+            filled, ids, token = self._noted()
+            if filled is None:
+                return self._nothing()
+            server, notes = self._server(), []
+            if token not in filled.tokens:
+                ids = np.intersect1d(ids, server.ids(filled.collection), assume_unique=True)
+                notes.append(self._note_on_another(filled))
+            held = MilvusIndex.attach(server, filled.collection, self._encoder.dim, present=ids)
         except VectorIndexError as error:
-            note = f"{error}; searching without it, from the database"
-            return Loaded(nothing, Progress(0, 0), (note,))
-        return Loaded(LayeredIndex(held), _progress(filled), self._notes_on(held, filled))
+            return self._nothing(f"{error}; searching without it, from the database")
+        if not notes and len(held) != filled.n_vectors:
+            notes.append(self._note_on_loss(held, filled))
+        self._loaded = filled.collection, token
+        return Loaded(LayeredIndex(held), _progress(filled), tuple(notes))
 
     def is_outdated(self, loaded: Loaded) -> bool:
         """Tell whether a writer has filled the collection further."""
-        with self._catalogue.session() as session:
-            filled = Filled.read(session, self._encoder_id)
+        filled = self._filled()
         return filled is not None and _progress(filled) != loaded.progress
+
+    def is_lost(self) -> bool:
+        """Tell whether another copy of the catalogue has begun to fill the collection."""
+        if self._loaded is None:
+            return False
+        collection, known = self._loaded
+        try:
+            token = self._server().token(collection)
+        except VectorIndexError:
+            return False  # the search will say so
+        if token == known:
+            return False
+        filled = self._filled()
+        if filled is None or filled.collection != collection or token not in filled.tokens:
+            return True
+        self._loaded = collection, token
+        return False
 
     def faults(self) -> list[str]:
         """Ask the server for all ids, and compare them with what SQL says it holds."""
-        with self._catalogue.session() as session:
-            filled = Filled.read(session, self._encoder_id)
-            ids = Filled.read_ids(session, self._encoder_id)
-        if filled is None:
-            return []
+        if self._loaded is None:
+            return []  # there is nothing, or `load` has told why
         try:
-            server = self._server()
-            held = server.ids(filled.collection)
-        except VectorIndexError:
-            return []  # `load` has told
+            filled, ids, _ = self._noted()
+            if filled is None:
+                return []
+            held = self._server().ids(filled.collection)
+        except VectorIndexError as error:
+            return [f"what the Milvus server holds could not be compared: {error}"]
         n_lacking = len(np.setdiff1d(ids, held, assume_unique=True))
         n_surplus = len(np.setdiff1d(held, ids, assume_unique=True))
         if not n_lacking and not n_surplus:
             return []
         return [
-            f"the collection {filled.collection} of the Milvus server {self._uri} lacks "
+            f"the collection {filled.collection} of the Milvus server {self.place} lacks "
             f"{n_lacking:,} vectors that were put there, and holds {n_surplus:,} that were not"
         ]
 
@@ -117,7 +169,51 @@ class MilvusStore:
         with filling(self._catalogue) as assure_alone:
             return self._fill(writer, bring_in_step, assure_alone, thorough=thorough)
 
-    # -- inside ----------------------------------------------------------------------------
+    # -- loading ---------------------------------------------------------------------------
+
+    def _noted(self) -> tuple[Filled | None, NDArray[np.int64], str]:
+        """Return what SQL says of the collection, its ids, and its token on the server."""
+        filled, ids = self._in_sql()
+        if filled is None:
+            return None, ids, ""
+        try:
+            token = self._server().token(filled.collection)
+            if token in filled.tokens:
+                return filled, ids, token
+        except CollectionGone:
+            pass
+        # A writer may have given it, or put another in its place, since SQL was read.
+        filled, ids = self._in_sql()
+        return filled, ids, "" if filled is None else self._server().token(filled.collection)
+
+    def _in_sql(self) -> tuple[Filled | None, NDArray[np.int64]]:
+        with self._catalogue.session() as session:
+            return (
+                Filled.read(session, self._encoder_id),
+                Filled.read_ids(session, self._encoder_id),
+            )
+
+    def _filled(self) -> Filled | None:
+        with self._catalogue.session() as session:
+            return Filled.read(session, self._encoder_id)
+
+    def _nothing(self, *notes: str) -> Loaded:
+        return Loaded(LayeredIndex(FaissIndex(self._encoder.dim)), Progress(0, 0), notes)
+
+    def _note_on_loss(self, held: MilvusIndex, filled: Filled) -> str:
+        return (
+            f"the collection {held.name} of the Milvus server {self.place} holds {len(held):,} "
+            f"vectors where {filled.n_vectors:,} were put: `echoic repair` puts that right"
+        )
+
+    def _note_on_another(self, filled: Filled) -> str:
+        return (
+            f"the collection {filled.collection} of the Milvus server {self.place} was filled by a "
+            "copy of this catalogue, or after the backup that this one was restored from: "
+            "`echoic repair` fills one of its own"
+        )
+
+    # -- filling ---------------------------------------------------------------------------
 
     def _fill(
         self,
@@ -128,104 +224,106 @@ class MilvusStore:
         thorough: bool,
     ) -> Loaded:
         server = self._server()
-        held, generation = self._held(server, writer, thorough=thorough)
+        work = self._work(server, writer, thorough=thorough)
+        held = work.held
         progress = bring_in_step(held)
         held.optimise()
-        filled = Filled(
-            held.name, generation, progress.next_segment, progress.n_removals, len(held)
+        filled = replace(
+            work.filled,
+            next_segment=progress.next_segment,
+            n_removals=progress.n_removals,
+            n_vectors=len(held),
         )
+        _assure_ours(server, filled)
         with writer.catalogue.transaction(of_contents=False) as session:
             assure_alone()
             filled.write(session, self._encoder_id, held.ids())
+            settle(session, filled.collection)
+            if work.replaced is not None:
+                leave_behind(session, work.replaced)
         held.purge()
-        for name in stray_collections(self._catalogue, server):
-            server.drop(name)
+        drop_left_behind(self._catalogue, server)
+        self._loaded = filled.collection, filled.tokens[-1]
         return Loaded(LayeredIndex(held), progress)
 
     def _server(self) -> MilvusServer:
         if self._connected is None:
-            self._connected = MilvusServer(self._uri)
+            self._connected = MilvusServer(self.place)
         return self._connected
 
-    def _held(
-        self, server: MilvusServer, writer: CatalogueWriter, *, thorough: bool
-    ) -> tuple[FillingIndex, int]:
-        """Return the collection to fill, and its generation; make one if need be."""
-        with writer.catalogue.session() as session:
-            filled = Filled.read(session, self._encoder_id)
-            ids = Filled.read_ids(session, self._encoder_id)
+    def _work(self, server: MilvusServer, writer: CatalogueWriter, *, thorough: bool) -> _Work:
+        """Return the collection to fill: that which SQL knows, or else a new one."""
+        filled, ids = self._in_sql()
+        with self._catalogue.session() as session:
             n_segments = _count_segments(session, self._encoder_id)
-        if filled is not None:
-            try:
-                held = FillingIndex.attach_to_fill(
-                    server, filled.collection, self._encoder.dim, ids, thorough=thorough
-                )
-            except CollectionGone:
-                return self._new(server, filled.generation, n_segments, writer)
-            has_outgrown = held.n_lists == 1 and n_segments > _OUTGROWN * EXACT_UP_TO
-            if server.is_lite or not has_outgrown:
-                return held, filled.generation
-            # Readers go on with the one there is until the new one is filled.
-            return self._new(server, filled.generation + 1, n_segments, None)
-        return self._new(server, 1, n_segments, writer)
+        if filled is None:
+            return self._new(server, writer, n_segments)
+        name = filled.collection
+        try:
+            if server.token(name) not in filled.tokens:
+                # It is another's by now, and stays there for whoever that is.
+                return self._new(server, writer, n_segments)
+            if _has_outgrown(server, name, n_segments):
+                # Readers go on with the one there is until the new one is filled.
+                return self._new(server, writer, n_segments, replaced=filled.left())
+            filled = self._claim(server, writer, filled)
+            held = FillingIndex.attach_to_fill(
+                server, name, self._encoder.dim, ids, thorough=thorough
+            )
+        except CollectionGone:  # or there is one that is of no use
+            return self._new(server, writer, n_segments, replaced=filled.left())
+        return _Work(held, filled)
+
+    def _claim(self, server: MilvusServer, writer: CatalogueWriter, filled: Filled) -> Filled:
+        """Give a collection a new token: in SQL first, so that it is known wherever it is found."""
+        claimed = replace(filled, uri=self.place).with_token(new_token())
+        with writer.catalogue.transaction(of_contents=False) as session:
+            claimed.write(session, self._encoder_id)
+        server.set_token(filled.collection, claimed.tokens[-1])
+        time.sleep(_SETTLING_S)
+        _assure_ours(server, claimed)
+        return claimed
 
     def _new(
         self,
         server: MilvusServer,
-        generation: int,
+        writer: CatalogueWriter,
         n_segments: int,
-        writer: CatalogueWriter | None,
-    ) -> tuple[FillingIndex, int]:
-        """Make a collection; with a writer, put it in force at once."""
+        replaced: LeftBehind | None = None,
+    ) -> _Work:
+        """Make a collection, which is put in force when it is filled."""
         # Milvus takes no other signs in a name.
         encoder = re.sub(r"[^A-Za-z0-9]+", "_", self._encoder.name)
-        name = f"{_prefix(self._catalogue)}{encoder}_{generation:06d}"
-        if writer is not None:
-            # Readers shall not look for what was in one that is gone.
-            with writer.catalogue.transaction(of_contents=False) as session:
-                nothing = np.empty(0, dtype=np.int64)
-                Filled(name, generation).write(session, self._encoder_id, nothing)
-        if server.has(name):
-            server.drop(name)
+        token = new_token()
+        with writer.catalogue.transaction(of_contents=False) as session:
+            name = f"{collection_prefix(session)}{encoder}_{token}"
+            filled = Filled(name, self.place, (token,))
+            leave_behind(session, filled.left())
         is_small = server.is_lite or n_segments <= EXACT_UP_TO
         kind = EXACT if is_small else CLUSTERED
-        return FillingIndex.create(server, name, self._encoder.dim, kind=kind), generation
+        held = FillingIndex.create(server, name, self._encoder.dim, kind=kind, token=token)
+        return _Work(held, filled, replaced)
 
-    def _notes_on(self, held: MilvusIndex, filled: Filled) -> tuple[str, ...]:
-        if len(held) == filled.n_vectors:
-            return ()
-        return (
-            f"the collection {held.name} of the Milvus server {self._uri} holds {len(held):,} "
-            f"vectors where {filled.n_vectors:,} were put: `echoic repair` puts that right",
+
+def _assure_ours(server: MilvusServer, filled: Filled) -> None:
+    """Make sure that nobody else has begun to fill a collection."""
+    if server.token(filled.collection) != filled.tokens[-1]:
+        raise VectorIndexError(
+            f"a copy of this catalogue has begun to fill the collection {filled.collection} of the "
+            f"Milvus server {server.uri}: the next time vectors are sent, they go into a new one"
         )
+
+
+def _has_outgrown(server: MilvusServer, name: str, n_segments: int) -> bool:
+    """Tell whether a collection that is searched wholly should have lists by now."""
+    if server.is_lite or n_segments <= _OUTGROWN * EXACT_UP_TO:
+        return False
+    return server.index_kind(name) == EXACT
 
 
 def _count_segments(session: Session, encoder_id: int) -> int:
     query = select(func.sum(EmbeddingRow.n_segments)).where(EmbeddingRow.encoder_id == encoder_id)
     return session.scalar(query) or 0
-
-
-def stray_collections(catalogue: Catalogue, server: MilvusServer) -> list[str]:
-    """Return the collections that a server keeps for a catalogue and that are not in force.
-
-    Raises
-    ------
-    VectorIndexError
-        If the server does not answer.
-    """
-    with catalogue.session() as session:
-        known = [Filled.read(session, id_) for id_ in session.scalars(select(EncoderRow.id))]
-    in_force = {filled.collection for filled in known if filled is not None}
-    prefix = _prefix(catalogue)
-    return [
-        name for name in server.collections() if name.startswith(prefix) and name not in in_force
-    ]
-
-
-def _prefix(catalogue: Catalogue) -> str:
-    with catalogue.session() as session:
-        identity = session.get_one(CatalogueInfo, "uuid").value.replace("-", "")
-    return f"echoic_{identity[:16]}_"
 
 
 def _progress(filled: Filled) -> Progress:

@@ -22,6 +22,7 @@ from db.owned_ranges import Exchange, RangesReader
 from db.records import EncoderInfo
 from db.rows import encoder_info, vectors_from_blob
 from db.schema import EmbeddingRow, EncoderRow
+from db.vector_location import location_in, vector_location
 from db.vector_stores import Loaded, Progress, VectorStore, open_store
 from db.vectors import VectorIndex, expand_ranges, pack_ranges, unpack
 from db.writer import CatalogueWriter
@@ -114,17 +115,20 @@ class SegmentIndex:
     # -- reading ---------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Take in what other processes have committed since the last time."""
+        """Take in what other processes have committed since the last time.
+
+        That may be that the vectors are kept at another place by now.
+
+        Raises
+        ------
+        VectorIndexError
+            If they are at a place that cannot be one.
+        """
         if self._is_current():
             return
         with self._changing:
-            if self._is_current():  # another thread was quicker
-                return
-            exchange, loaded = self._read(), self._loaded
-            is_open = self._seen is not None
-            if is_open and (exchange is None or self._store.is_outdated(loaded)):
-                loaded = self._store.load()
-            self._take(loaded, exchange)
+            if not self._is_current():  # else another thread was quicker
+                self._follow()
 
     def search(
         self,
@@ -160,7 +164,7 @@ class SegmentIndex:
         except CollectionGone:
             # A writer may have put another in its place; else what can be had comes from SQL.
             with self._changing:
-                self._take(self._store.load(), self._read())
+                self._take(self._store.load(), self._store, self._read())
             return self._search(queries, k, recording_ids)
 
     def locate(self, segments: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -184,7 +188,7 @@ class SegmentIndex:
 
     def is_saved(self) -> bool:
         """Tell whether what is kept is just what SQL holds."""
-        return self._loaded.progress == self._state
+        return not self._loaded.notes and self._loaded.progress == self._state
 
     def faults(self) -> list[str]:
         """Say what is wrong with what is kept beyond `notes`; may take long."""
@@ -205,7 +209,7 @@ class SegmentIndex:
         """
         with self._changing:
             loaded = self._store.save(writer, self._bring_in_step, thorough=thorough)
-            self._take(loaded, self._read())
+            self._take(loaded, self._store, self._read())
 
     # -- inside ----------------------------------------------------------------------------
 
@@ -229,7 +233,21 @@ class SegmentIndex:
 
     def _is_current(self) -> bool:
         with self._catalogue.session() as session:
-            return changes_counted(session.connection()) == self._seen
+            seen, place = changes_counted(session.connection()), location_in(session)
+        is_in_step = seen == self._seen and place == self._store.place
+        return is_in_step and not self._store.is_lost()
+
+    def _follow(self) -> None:
+        """Search what is kept by now, where it is kept by now."""
+        exchange, store, loaded = self._read(), self._store, self._loaded
+        if vector_location(self._catalogue) != store.place:
+            store = open_store(self._catalogue, self._encoder_id, self.encoder)
+            loaded = store.load()
+        elif self._seen is not None and (
+            exchange is None or store.is_lost() or store.is_outdated(loaded)
+        ):
+            loaded = store.load()
+        self._take(loaded, store, exchange)
 
     def _read(self) -> Exchange | None:
         """Read what recordings own; return how that differs from what an index is in step with.
@@ -245,10 +263,11 @@ class SegmentIndex:
             self._progress = Progress(row.next_segment, row.n_removals)
         return exchange if is_known else None
 
-    def _take(self, loaded: Loaded, exchange: Exchange | None) -> None:
+    def _take(self, loaded: Loaded, store: VectorStore, exchange: Exchange | None) -> None:
         """Search this from now on, in step with what was read just now."""
-        self._n_lacking = self._put_in_step(loaded.index, exchange, self._store.most_lacking)
-        self._loaded, self._state, self._seen = loaded, self._progress, self._stored.number
+        self._n_lacking = self._put_in_step(loaded.index, exchange, store.most_lacking)
+        self._store, self._loaded = store, loaded
+        self._state, self._seen = self._progress, self._stored.number
 
     def _bring_in_step(self, index: VectorIndex) -> Progress:
         """Make any index hold what SQL holds, however much that is."""

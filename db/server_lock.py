@@ -83,8 +83,12 @@ class ServerLock:
     def release(self) -> None:
         """Give the lock back."""
         if self._connection is not None:
+            # Its end frees the lock as well, but only when the server notices.
+            if not self._connection.invalidated:
+                with suppress(DBAPIError):
+                    self._connection.execute(text("SELECT pg_advisory_unlock_all()"))
             with suppress(DBAPIError):  # the server may be gone, and the lock with it
-                self._connection.invalidate()  # its end frees the lock
+                self._connection.invalidate()
                 self._connection.close()
             self._connection = None
 

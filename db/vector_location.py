@@ -33,11 +33,14 @@ def vector_location(catalogue: Catalogue) -> str:
     VectorIndexError
         If it can be neither.
     """
-    given = os.environ.get(ENVIRONMENT_VARIABLE)
-    if given:
-        return checked_location(given)
     with catalogue.session() as session:
-        return stored_location(session)
+        return location_in(session)
+
+
+def location_in(session: Session) -> str:
+    """Return where the vectors are, as `vector_location` does."""
+    given = os.environ.get(ENVIRONMENT_VARIABLE)
+    return checked_location(given) if given else stored_location(session)
 
 
 def stored_location(session: Session) -> str:
@@ -46,7 +49,7 @@ def stored_location(session: Session) -> str:
     return FILES if row is None else row.value
 
 
-def store_location(catalogue: Catalogue, location: str) -> None:
+def put_location(session: Session, location: str) -> None:
     """Let the catalogue say so from now on.
 
     Raises
@@ -54,9 +57,7 @@ def store_location(catalogue: Catalogue, location: str) -> None:
     VectorIndexError
         If it is neither `FILES` nor the URI of a server.
     """
-    value = checked_location(location)
-    with catalogue.transaction(of_contents=False) as session:
-        session.merge(CatalogueInfo(key=_KEY, value=value))
+    session.merge(CatalogueInfo(key=_KEY, value=checked_location(location)))
 
 
 def checked_location(location: str) -> str:

@@ -1,29 +1,30 @@
 """Moving the vectors of a catalogue from files to a server, from one server to another, and back.
 
-They are sent from SQL. What kept them before is removed only when all of them are in the new place.
+They are sent from SQL. What kept them before is noted as left behind, and removed when all of them
+are in the new place; if that is cut off, or cannot be, `echoic repair` does it.
 """
 
 import os
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from db.catalogue import Catalogue
 from db.errors import VectorIndexError
+from db.files_left_behind import remove_files_left_behind
 from db.milvus_filled import forget_filled
-from db.milvus_filling import filling
 from db.milvus_server import MilvusServer
-from db.milvus_store import stray_collections
-from db.schema import EncoderRow, IndexFileRow
+from db.milvus_tidying import other_collections, remove_left_behind
+from db.schema import EncoderRow
 from db.segment_index import SegmentIndex
 from db.server import shown
 from db.vector_location import (
     ENVIRONMENT_VARIABLE,
     FILES,
     checked_location,
-    store_location,
+    put_location,
     stored_location,
+    vector_location,
 )
-from db.vector_stores import stale_files
 from db.writer import CatalogueWriter
 
 
@@ -55,49 +56,41 @@ def move_vectors(writer: CatalogueWriter, location: str) -> list[str]:
         return []
     if location != FILES:
         MilvusServer(location).close()  # so that nothing is changed if it does not answer
-    store_location(catalogue, location)
+    with catalogue.transaction(of_contents=False) as session:
+        for encoder_id in session.scalars(select(EncoderRow.id)).all():
+            forget_filled(session, encoder_id)
+        put_location(session, location)
     done = [f"keeping vectors at {location} from now on"]
     for encoder in catalogue.encoders():
         index = SegmentIndex.open(catalogue, encoder.name)
         index.save(writer)
         done.append(f"put {len(index):,} vectors by {encoder.name} there")
-    return done + _tidy(catalogue, before, location)
+    return done + tidy(catalogue)
 
 
-def remove_strays(catalogue: Catalogue, location: str) -> list[str]:
-    """Remove collections that belong to no encoder any more; return what was done, in words.
+def tidy(catalogue: Catalogue) -> list[str]:
+    """Remove what is left where vectors were kept before; return what was done, in words.
+
+    What cannot be removed now stays noted.
+    """
+    remove_files_left_behind(catalogue)
+    return remove_left_behind(catalogue)
+
+
+def others_on_the_server(catalogue: Catalogue) -> list[str]:
+    """Say which collections of copies of this catalogue are on the server; nothing is removed.
 
     Raises
     ------
     VectorIndexError
-        If the server does not answer, or another process is filling it.
+        If the server does not answer.
     """
+    location = vector_location(catalogue)
     if location == FILES:
         return []
-    with filling(catalogue):  # what another has just begun to fill is no stray
-        server = MilvusServer(location)
-        strays = stray_collections(catalogue, server)
-        for name in strays:
-            server.drop(name)
-        server.close()
-    return [f"removed the stray collection {name} from {location}" for name in strays]
-
-
-def _tidy(catalogue: Catalogue, before: str, now: str) -> list[str]:
-    """Remove what kept the vectors before."""
-    if before == FILES:
-        with catalogue.transaction(of_contents=False) as session:
-            session.execute(delete(IndexFileRow).where(IndexFileRow.cache == catalogue.cache.id))
-        for path in stale_files(catalogue.index_folder, frozenset()):
-            path.unlink(missing_ok=True)
-        return []
-    if now != FILES:
-        # It may be the same server under another name.
-        return [f"left what {before} keeps as it is"]
-    with catalogue.transaction(of_contents=False) as session:
-        for id_ in session.scalars(select(EncoderRow.id)).all():
-            forget_filled(session, id_)
-    try:
-        return remove_strays(catalogue, before)
-    except VectorIndexError as error:
-        return [f"left the collections on {before} as they are ({error})"]
+    return [
+        f"left the collection {name} on {location} as it is: a copy of this catalogue has filled "
+        "it, or this one did before it was restored from a backup; if no copy uses it, drop it "
+        "there"
+        for name in other_collections(catalogue, location)
+    ]

@@ -58,10 +58,13 @@ class VectorStore(Protocol):
 
     Attributes
     ----------
+    place : str
+        As `db.vector_location.vector_location` has it.
     most_lacking : int or None
         More vectors than this must not be added to the index of a reader; None if any number.
     """
 
+    place: str
     most_lacking: int | None
 
     def load(self) -> Loaded:
@@ -70,6 +73,13 @@ class VectorStore(Protocol):
 
     def is_outdated(self, loaded: Loaded) -> bool:
         """Tell whether others have saved something since that was loaded which is worth loading."""
+        ...
+
+    def is_lost(self) -> bool:
+        """Tell whether what was loaded may have become another's, and must be loaded again.
+
+        Asked before every search, so it must be quick.
+        """
         ...
 
     def faults(self) -> list[str]:
@@ -113,6 +123,7 @@ def open_store(catalogue: Catalogue, encoder_id: int, encoder: EncoderInfo) -> V
 class FileStore:
     """A `VectorStore` of files in the index folder: FAISS, searched in memory."""
 
+    place = FILES
     most_lacking: int | None = None
 
     def __init__(self, catalogue: Catalogue, encoder_id: int, encoder: EncoderInfo) -> None:
@@ -143,6 +154,10 @@ class FileStore:
 
     def is_outdated(self, loaded: Loaded) -> bool:
         """Never: what is newer comes from SQL sooner than from a file."""
+        return False
+
+    def is_lost(self) -> bool:
+        """Never: it was read into memory."""
         return False
 
     def faults(self) -> list[str]:

@@ -26,6 +26,7 @@ from db.catalogue import Catalogue
 from db.changes import touch
 from db.default_encoder import forget_default_encoder
 from db.errors import CatalogueError, UnknownName
+from db.files_left_behind import remove_files_left_behind
 from db.milvus_filled import forget_filled
 from db.records import Analysis, CollectionInfo, Description, Failure
 from db.remote import is_address
@@ -54,7 +55,8 @@ _Done = TypeVar("_Done")
 class CatalogueWriter:
     """Adds, replaces and removes recordings of one catalogue.
 
-    A context manager that holds the catalogue's writer lock from entry to exit.
+    A context manager that holds the catalogue's writer lock from entry to exit. On entry this
+    machine's index files are removed if the vectors were moved to a server.
 
     Parameters
     ----------
@@ -74,6 +76,11 @@ class CatalogueWriter:
 
     def __enter__(self) -> Self:
         self._lock.acquire()
+        try:
+            remove_files_left_behind(self.catalogue)
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(

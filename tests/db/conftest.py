@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from db.catalogue import Catalogue
 from db.landmarks import Landmarks
 from db.records import Analysis, Description, EncoderInfo, FileState, SchemeInfo, Technical
+from db.vector_location import put_location
 from db.writer import CatalogueWriter
 
 ENCODER = EncoderInfo("test/1", dim=16, sample_rate=32_000, window_s=5.0, hop_s=2.5)
@@ -18,6 +19,12 @@ SCHEME = SchemeInfo("test-marks/1", frame_s=0.016)
 TECHNICAL = Technical(12.0, 44_100, 2, "WAV", "PCM_16", 16)
 
 MakeAnalysis = Callable[..., Analysis]
+
+
+def store_location(catalogue: Catalogue, location: str) -> None:
+    """Let a catalogue say that its vectors are there, and move none."""
+    with catalogue.transaction(of_contents=False) as session:
+        put_location(session, location)
 
 
 @pytest.fixture

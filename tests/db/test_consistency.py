@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from db import consistency
+from db import consistency, damage
 from db.catalogue import Catalogue
 from db.content import content_hash
+from db.damage import drop_damaged_fingerprint, drop_damaged_vectors
 from db.engine import compact, make_engine, sqlite_url
 from db.fingerprint_index import FingerprintIndex, save_fingerprint_index
 from db.records import Analysis, Description, FileState
+from db.saved_searches import save_search, saved_searches
 from db.segment_index import SegmentIndex
 from db.writer import CatalogueWriter
 from tests.db.conftest import (
@@ -237,3 +239,68 @@ def test_a_database_that_is_being_read_says_why_it_was_not_made_smaller(
         assert compact(engine) == "another process is reading the catalogue"
     assert compact(engine) is None
     engine.dispose()
+
+
+def test_repair_lets_others_write_while_it_reads_all_vectors_and_fingerprints(
+    writer: CatalogueWriter, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(writer.catalogue, "UPDATE embeddings SET vectors = zeroblob(96) WHERE recording_id = 2")
+    with Catalogue.open(writer.catalogue.location) as theirs:
+        with theirs.session() as session:
+            session.execute(text("PRAGMA busy_timeout = 50"))
+        looks: dict[str, int] = {}
+
+        def write_and_look(name: str) -> None:
+            look = getattr(damage, name)
+
+            def looking(*values: object, **options: object) -> object:
+                looks[name] = looks.get(name, 0) + 1
+                if looks[name] <= 5:  # the sixth is at what is to be dropped
+                    save_search(theirs, f"{name} {looks[name]}", "dog")
+                return look(*values, **options)
+
+            monkeypatch.setattr(damage, name, looking)
+
+        write_and_look("vector_fault")
+        write_and_look("fingerprint_fault")
+        assert consistency.repair(writer, schemes=SCHEMES)
+        assert looks == {"vector_fault": 6, "fingerprint_fault": 5}
+        assert len(saved_searches(theirs)) == 10
+
+
+def test_what_was_made_whole_before_repair_got_its_turn_is_not_dropped(
+    writer: CatalogueWriter, archive: Path
+) -> None:
+    before = writer.catalogue.vectors(2, ENCODER.name)
+    with writer.catalogue.transaction() as session:
+        assert not drop_damaged_vectors(session, 2, 1)
+        assert not drop_damaged_vectors(session, 99, 1)
+        assert not drop_damaged_fingerprint(session, 2, 1)
+        assert not drop_damaged_fingerprint(session, 99, 1)
+    assert writer.catalogue.vectors(2, ENCODER.name).tolist() == before.tolist()
+
+
+def test_a_wild_segment_number_is_not_taken_for_given_out_when_others_are_dropped(
+    writer: CatalogueWriter, archive: Path
+) -> None:
+    execute(writer.catalogue, "UPDATE embeddings SET vectors = zeroblob(96) WHERE recording_id = 2")
+    execute(
+        writer.catalogue,
+        "UPDATE embeddings SET first_segment = 900000000 WHERE recording_id = 4",
+    )
+    assert len(consistency.repair(writer, schemes=SCHEMES)) == 3
+    with writer.catalogue.session() as session:
+        assert session.scalar(text("SELECT next_segment FROM encoders")) == 15
+    assert problems(writer.catalogue) == []
+
+
+def test_repair_of_a_whole_catalogue_lets_nobody_read_it_anew(
+    writer: CatalogueWriter, archive: Path
+) -> None:
+    def n_changes() -> object:
+        with writer.catalogue.session() as session:
+            return session.scalar(text("SELECT value FROM catalogue_info WHERE key = 'n_changes'"))
+
+    before = n_changes()
+    consistency.repair(writer, schemes=SCHEMES)
+    assert n_changes() == before

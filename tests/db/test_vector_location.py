@@ -17,10 +17,10 @@ from db.milvus_search import Filter, Goal, hunt
 from db.milvus_server import MOST_HITS, Hits
 from db.schema import Base, CatalogueInfo
 from db.segment_index import SegmentIndex
-from db.vector_location import ENVIRONMENT_VARIABLE, FILES, store_location, vector_location
+from db.vector_location import ENVIRONMENT_VARIABLE, FILES, vector_location
 from db.vector_moving import move_vectors
 from db.writer import CatalogueWriter
-from tests.db.conftest import ENCODER, analysis
+from tests.db.conftest import ENCODER, analysis, store_location
 from tests.db.test_segment_index import assert_in_step
 
 
@@ -77,7 +77,7 @@ def test_while_the_server_is_away_answers_come_from_the_database_and_say_so(
     collection = writer.add_collection("tapes", "/tapes").id
     writer.store([analysis(collection, f"{i}.wav") for i in range(4)])
     with writer.catalogue.transaction() as session:
-        filled = Filled("echoic_x_test_1_000001", 1, next_segment=12, n_vectors=12)
+        filled = Filled("echoic_x_test_1_000001", next_segment=12, n_vectors=12)
         filled.write(session, 1, np.arange(12))
     store_location(writer.catalogue, "http://127.0.0.1:9")
     index = SegmentIndex.open(writer.catalogue, ENCODER.name)
@@ -90,6 +90,29 @@ def test_while_the_server_is_away_answers_come_from_the_database_and_say_so(
         index.save(writer)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("pymilvus") is None, reason="needs echoic[milvus]")
+def test_an_open_reader_turns_to_where_the_vectors_are_kept_by_now(
+    writer: CatalogueWriter,
+) -> None:
+    collection = writer.add_collection("tapes", "/tapes").id
+    writer.store([analysis(collection, f"{i}.wav") for i in range(4)])
+    with writer.catalogue.transaction() as session:
+        Filled("echoic_x_test_1_000001", next_segment=12, n_vectors=12).write(
+            session, 1, np.arange(12)
+        )
+    with Catalogue.open(writer.catalogue.location) as elsewhere:
+        index = SegmentIndex.open(elsewhere, ENCODER.name)
+        assert index.notes == []
+        store_location(writer.catalogue, "http://127.0.0.1:9")
+        index.refresh()
+        assert "cannot reach the Milvus server http://127.0.0.1:9" in index.notes[0]
+        assert_in_step(index, elsewhere)
+        store_location(writer.catalogue, FILES)
+        index.refresh()
+        assert index.notes == []
+        assert_in_step(index, elsewhere)
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.sets(st.integers(0, 200)))
 def test_sets_of_segments_are_remembered_as_they_were(numbers: set[int]) -> None:
@@ -97,11 +120,11 @@ def test_sets_of_segments_are_remembered_as_they_were(numbers: set[int]) -> None
     Base.metadata.create_all(engine, tables=[Base.metadata.tables[CatalogueInfo.__tablename__]])
     with Session(engine) as session:
         ids = np.array(sorted(numbers), dtype=np.int64)
-        Filled("c", 1, n_vectors=len(ids)).write(session, 7, ids)
+        Filled("c", n_vectors=len(ids)).write(session, 7, ids)
         session.flush()
         session.expire_all()
         assert Filled.read_ids(session, 7).tolist() == sorted(numbers)
-        assert Filled.read(session, 7) == Filled("c", 1, n_vectors=len(numbers))
+        assert Filled.read(session, 7) == Filled("c", n_vectors=len(numbers))
         forget_filled(session, 7)
         session.flush()
         assert Filled.read(session, 7) is None

@@ -203,3 +203,10 @@ def test_writers_and_users_at_once_lose_nothing_and_number_nothing_twice(url: st
                 text("SELECT position FROM list_entries GROUP BY position HAVING count(*) > 1")
             ).all()
         assert doubles == []
+
+
+def test_a_lock_that_was_given_back_can_be_taken_at_once(url: str) -> None:
+    with Catalogue.open(url, create=True) as catalogue:
+        for _ in range(50):
+            with CatalogueWriter(catalogue):
+                pass

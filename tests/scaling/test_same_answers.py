@@ -1,18 +1,26 @@
 """The same archive on SQLite and FAISS and on PostgreSQL and Milvus gives the same hits."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from db.catalogue import Catalogue
+from db.records import Analysis, Description
+from db.segment_index import save_indexes
+from db.vector_moving import move_vectors
+from db.writer import CatalogueWriter
+from indexer.analysis import encoder_geometry
+from indexer.encoders import load_encoder
 from search.engine import SearchEngine
 from search.fingerprints import FingerprintEngine
 from search.hits import Hit
+from tests.db.conftest import analysis
 from tests.milvus import MilvusServerForTests
 from tests.postgres import PostgresServer
 from tests.scaling.conftest import echoic
-from tests.scaling.contents import contents
+from tests.scaling.contents import ENCODER, contents
 
 pytestmark = pytest.mark.timeout(900)  # minutes on a busy machine
 
@@ -111,3 +119,64 @@ def test_an_excerpt_is_identified_alike(both: tuple[Catalogue, Catalogue], demo:
 def test_the_two_catalogues_hold_the_same(both: tuple[Catalogue, Catalogue], demo: Path) -> None:
     embedded, on_server = both
     assert contents(on_server.location) == contents(embedded.location)
+
+
+# -- under filters -----------------------------------------------------------------------------
+
+N_RECORDINGS = 1000
+SHARES = {"all": 1.0, "half": 0.5, "twentieth": 0.05, "rare": 0.005, "hardly": 0.001}
+
+
+@pytest.fixture(scope="module")
+def both_great(
+    postgres: PostgresServer, milvus: MilvusServerForTests, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[SearchEngine, SearchEngine]]:
+    """A thousand recordings in a folder, and on servers: so many that few of them are a few."""
+    folder = tmp_path_factory.mktemp("great")
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        patch.setenv("XDG_DATA_HOME", str(folder / "machine"))
+        engines = []
+        for location in (str(folder / "catalogue"), postgres.new_database()):
+            catalogue = stack.enter_context(Catalogue.open(location, create=True))
+            with CatalogueWriter(catalogue) as writer:
+                if "://" in location:
+                    move_vectors(writer, milvus.uri)
+                tapes = writer.add_collection("tapes", "/tapes").id
+                for first in range(0, N_RECORDINGS, 200):
+                    writer.store([tagged(tapes, n) for n in range(first, first + 200)])
+                assert save_indexes(writer) == []
+            engines.append(SearchEngine(catalogue))
+        yield engines[0], engines[1]
+
+
+def tagged(collection: int, number: int) -> Analysis:
+    """Make a recording with a tag for each share of all that it is of."""
+    tags = tuple(tag for tag, share in SHARES.items() if number % round(1 / share) == 0)
+    said = Description(title=f"take {number}", tags=tags)
+    geometry = encoder_geometry(load_encoder(ENCODER))
+    return analysis(collection, f"{number}.wav", n_segments=2, description=said, encoder=geometry)
+
+
+@pytest.mark.parametrize(("tag", "share"), SHARES.items())
+def test_as_many_hits_in_the_same_order_are_found_under_any_filter(
+    both_great: tuple[SearchEngine, SearchEngine], tag: str, share: float
+) -> None:
+    embedded, on_server = both_great
+    assert embedded.notes == on_server.notes
+    for sound in ("church bell", "dog barking -siren", "siren & rain", "like:#8", ""):
+        question = f"{sound} tag:{tag}".strip()
+        expected, found = (
+            engine.search(question, k=50, fold_copies=False) for engine in both_great
+        )
+        # What others are to be like is not among the hits itself.
+        assert found.n_allowed == expected.n_allowed
+        assert expected.n_allowed in (N_RECORDINGS * share, N_RECORDINGS * share - 1)
+        one, other = (
+            [
+                (hit.recording.id, hit.score, [p.onset_s for p in hit.passages])
+                for hit in (*results.hits, *results.near_misses)
+            ]
+            for results in (expected, found)
+        )
+        assert one == other, question
+        assert one, question

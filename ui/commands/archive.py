@@ -243,9 +243,7 @@ def forget(
 def _forget_features(
     catalogue: "Catalogue", encoder: str | None, fingerprinter: str | None, *, yes: bool
 ) -> None:
-    from db.errors import VectorIndexError
-    from db.vector_location import vector_location
-    from db.vector_moving import remove_strays
+    from db.milvus_tidying import remove_left_behind
     from db.writer import CatalogueWriter
 
     what = f"all vectors by {encoder}" if encoder else f"all fingerprints by {fingerprinter}"
@@ -253,10 +251,11 @@ def _forget_features(
     with CatalogueWriter(catalogue) as writer:
         if encoder is not None:
             writer.forget_encoder(encoder)
-            try:
-                remove_strays(catalogue, vector_location(catalogue))
-            except VectorIndexError as error:
-                print_notes([f"{error}; `echoic repair` removes its collection then"])
+            print_notes(
+                f"{action}; `echoic repair` tries again"
+                for action in remove_left_behind(catalogue)
+                if action.startswith("left ")
+            )
         if fingerprinter is not None:
             writer.forget_scheme(fingerprinter)
         fault = catalogue.compact()
