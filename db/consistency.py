@@ -20,6 +20,7 @@ from db.content import content_hash
 from db.errors import PostingsError
 from db.features import GUARD_FRAMES, note_removal, vector_fault
 from db.fingerprint_index import save_fingerprint_index
+from db.fingerprint_location import cluster_of_fingerprints
 from db.full_text import full_text_ids
 from db.landmarks import fingerprint_fault
 from db.postings_file import verify_postings_file
@@ -191,9 +192,12 @@ def _repair_postings(writer: CatalogueWriter, schemes: Schemes) -> list[str]:
 def save_postings(writer: CatalogueWriter, schemes: Schemes) -> list[str]:
     """Bring all postings files up to date with SQL; return the schemes that had some written.
 
-    Those of a scheme that is not known stay as they are.
+    Those of a scheme that is not known stay as they are. There are none where fingerprints are
+    looked up on a cluster: its parts take in by themselves what was committed.
     """
     catalogue, changed = writer.catalogue, []
+    if cluster_of_fingerprints(catalogue) is not None:
+        return []
     for scheme in catalogue.schemes():
         if scheme.name in schemes:
             expand, key_bits = schemes[scheme.name]

@@ -22,7 +22,7 @@ from db.milvus_filling import FillingIndex, filling
 from db.milvus_index import CLUSTERED, EXACT, EXACT_UP_TO, MilvusIndex
 from db.milvus_server import MilvusServer
 from db.records import EncoderInfo
-from db.schema import CatalogueInfo, EmbeddingRow, EncoderRow
+from db.schema import EmbeddingRow, EncoderRow
 from db.vector_stores import BringInStep, Loaded, Progress
 from db.writer import CatalogueWriter
 
@@ -223,8 +223,7 @@ def stray_collections(catalogue: Catalogue, server: MilvusServer) -> list[str]:
 
 
 def _prefix(catalogue: Catalogue) -> str:
-    with catalogue.session() as session:
-        identity = session.get_one(CatalogueInfo, "uuid").value.replace("-", "")
+    identity = catalogue.uuid.replace("-", "")
     return f"echoic_{identity[:16]}_"
 
 

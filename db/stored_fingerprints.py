@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from db.catalogue import Catalogue
 from db.errors import PostingsError, UnknownName
 from db.features import GUARD_FRAMES
+from db.key_parts import Part
 from db.landmarks import Landmarks, fingerprint_fault, unpack
 from db.live_frames import LiveFrames
 from db.postings import PostingsRun
@@ -37,6 +38,11 @@ class SchemeState:
     n_removals: int
     files: frozenset[tuple[str, str]]
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """The numbers, which are the same on all machines."""
+        return self.next_frame, self.n_removals
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranges:
@@ -51,6 +57,12 @@ class Ranges:
     recording_ids: NDArray[np.int64]
     firsts: NDArray[np.int64]
     counts: NDArray[np.int64]
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return those of an archive without fingerprints."""
+        nothing = np.empty(0, dtype=np.int64)
+        return cls(nothing, nothing, nothing)
 
     def attach(self, run: PostingsRun, name: str = "", checksum: str = "") -> LiveRun:
         """Find out which frames of a run still belong to a recording."""
@@ -93,21 +105,50 @@ class View:
 class StoredFingerprints:
     """Makes runs of the postings files in force, and of what SQL has besides.
 
+    Parameters
+    ----------
+    expand
+        Gives the keys of a recording's landmarks, and the frame that each belongs to.
+    key_bits : int
+        Keys are below ``2 ** key_bits``.
+    part : Part
+        What of them is wanted here.
+
     Attributes
     ----------
     notes : list of str
         What was wrong with files and BLOBs, in words.
+
+    Raises
+    ------
+    UnknownName
+        If the catalogue holds no fingerprints by this scheme; the message lists those it holds.
     """
 
     def __init__(
-        self, catalogue: Catalogue, scheme_id: int, scheme: str, expand: Expand, key_bits: int
+        self,
+        catalogue: Catalogue,
+        scheme: str,
+        expand: Expand,
+        *,
+        key_bits: int,
+        part: Part,
     ) -> None:
+        with catalogue.session() as session:
+            query = select(FingerprintSchemeRow.name, FingerprintSchemeRow.id)
+            ids = {name: id_ for name, id_ in session.execute(query)}  # noqa: C416, rows are typed
+        if scheme not in ids:
+            raise UnknownName(
+                f"the catalogue holds no fingerprints by {scheme} "
+                f"(it holds: {', '.join(ids) or 'none'}): `echoic index FOLDER` makes them"
+            )
         self.catalogue = catalogue
-        self.scheme_id = scheme_id
+        self.scheme_id = ids[scheme]
         self.scheme = scheme
+        self.key_bits = key_bits
+        self.part = part
         self.notes: list[str] = []
         self._expand = expand
-        self._key_bits = key_bits
         self._opened: dict[tuple[str, str], PostingsRun] = {}
 
     def is_current(self, state: SchemeState) -> bool:
@@ -130,9 +171,7 @@ class StoredFingerprints:
             If the fingerprints by this scheme have been removed.
         """
         for last_try in (False, True):
-            with self.catalogue.session() as session:
-                state = self._load_state(session)
-                ranges = self._load_ranges(session)
+            state, ranges = self.numbering()
             opened, faults = self._open(state.files)
             # The first time, a writer may have put other files in force meanwhile.
             if not faults or last_try:
@@ -142,6 +181,23 @@ class StoredFingerprints:
         self._opened = opened
         runs = (ranges.attach(run, *key) for key, run in opened.items())
         return View(state, ranges, in_order(run for run in runs if run.n_live))
+
+    def numbering(self) -> tuple[SchemeState, Ranges]:
+        """Return how far the fingerprints have come, and who owns which frames.
+
+        Raises
+        ------
+        UnknownName
+            If the fingerprints by this scheme have been removed.
+        """
+        with self.catalogue.session() as session:
+            return self._load_state(session), self._load_ranges(session)
+
+    def landmarks_of(self, recording_id: int) -> Landmarks | None:
+        """Return the landmarks of a recording from SQL; None if it has none that are whole."""
+        with self.catalogue.session() as session:
+            rows = self._fingerprints(session, np.array([recording_id], dtype=np.int64))
+            return next(map(self._unpacked, rows), None)
 
     def build(self, ranges: Ranges, runs: Sequence[LiveRun]) -> Iterator[LiveRun]:
         """Make runs, in memory, of the recordings that lie in none of some runs.
@@ -188,10 +244,11 @@ class StoredFingerprints:
                 run = run or open_postings_file(
                     self.catalogue.index_folder / name, checksum=checksum
                 )
-                if run.layout.key_bits != self._key_bits:
+                key_bits = self.part.key_bits(self.key_bits)
+                if run.layout.key_bits != key_bits:
                     raise PostingsError(
                         f"the postings file {name} has keys of {run.layout.key_bits} bits where "
-                        f"{self.scheme} has {self._key_bits}: `echoic repair` makes it again"
+                        f"{self.scheme} has {key_bits}: `echoic repair` makes it again"
                     )
                 opened[name, checksum] = run
             except PostingsError as error:
@@ -199,29 +256,30 @@ class StoredFingerprints:
         return opened, faults
 
     def _build(self, session: Session, recording_ids: NDArray[np.int64]) -> Iterator[PostingsRun]:
-        builder = RunBuilder(self._expand, self._key_bits)
+        builder = RunBuilder(self._expand, self.key_bits, self.part)
         for row in self._fingerprints(session, recording_ids):
             end_frame = row.first_frame + row.n_frames
             if builder.n_postings >= PART_POSTINGS or builder.span_with(end_frame) > RUN_FRAMES:
                 yield builder.finish()
-            fault = fingerprint_fault(
-                row.landmarks,
-                n_landmarks=row.n_landmarks,
-                n_frames=row.n_frames,
-                checksum=row.checksum,
-            )
-            landmarks: Landmarks | None = None
-            if fault is None:
-                landmarks = unpack(row.landmarks, row.n_landmarks, row.n_frames)
-            else:
-                self.note(
-                    f"recording {row.recording_id} is left out: {fault}; "
-                    "`echoic repair`, then `echoic index`, make its fingerprint again"
-                )
             # A run covers the frames of one that is at fault, or it would be read every time.
-            builder.add(row.first_frame, row.n_frames, landmarks)
+            builder.add(row.first_frame, row.n_frames, self._unpacked(row))
         if builder:
             yield builder.finish()
+
+    def _unpacked(self, row: Row[int, int, int, int, int, bytes]) -> Landmarks | None:
+        fault = fingerprint_fault(
+            row.landmarks,
+            n_landmarks=row.n_landmarks,
+            n_frames=row.n_frames,
+            checksum=row.checksum,
+        )
+        if fault is None:
+            return unpack(row.landmarks, row.n_landmarks, row.n_frames)
+        self.note(
+            f"recording {row.recording_id} is left out: {fault}; "
+            "`echoic repair`, then `echoic index`, make its fingerprint again"
+        )
+        return None
 
     def _fingerprints(
         self, session: Session, recording_ids: NDArray[np.int64]
