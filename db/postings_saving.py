@@ -39,10 +39,10 @@ def save_runs(stored: StoredFingerprints) -> View:
     saving = _Saving(stored, view)
     try:
         runs = saving.write()
+        state = saving.put_in_force(runs)
     except BaseException:
         saving.undo()
         raise
-    state = saving.put_in_force(runs)
     for path in stale_postings(stored.catalogue):
         # Where a reader keeps a file from being removed (Windows), a later run removes it.
         with suppress(OSError):
@@ -113,6 +113,12 @@ class _Saving:
         if files != state.files:
             gone = [name for name, _ in state.files - files]
             with self._stored.catalogue.transaction(of_contents=False) as session:
+                # A repair puts files out of force that must not live on in merged ones.
+                if self._stored.state(session).files != state.files:
+                    raise PostingsError(
+                        f"other postings files of {self._stored.scheme} were put in force while "
+                        "these were written: `echoic repair --index-only` writes them again"
+                    )
                 session.execute(
                     delete(PostingsFileRow).where(
                         PostingsFileRow.name.in_(gone), PostingsFileRow.cache == self._cache

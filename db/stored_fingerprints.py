@@ -160,7 +160,7 @@ class StoredFingerprints:
             If the fingerprints by this scheme have been removed.
         """
         with self.catalogue.session() as session:
-            return self._load_state(session) == state
+            return self.state(session) == state
 
     def load(self) -> View:
         """Open the postings files in force; those of which nothing is left are passed over.
@@ -191,7 +191,7 @@ class StoredFingerprints:
             If the fingerprints by this scheme have been removed.
         """
         with self.catalogue.session() as session:
-            return self._load_state(session), self._load_ranges(session)
+            return self.state(session), self._load_ranges(session)
 
     def landmarks_of(self, recording_id: int) -> Landmarks | None:
         """Return the landmarks of a recording from SQL; None if it has none that are whole."""
@@ -214,7 +214,14 @@ class StoredFingerprints:
         if note not in self.notes:
             self.notes.append(note)
 
-    def _load_state(self, session: Session) -> SchemeState:
+    def state(self, session: Session) -> SchemeState:
+        """Return how far the fingerprints have come.
+
+        Raises
+        ------
+        UnknownName
+            If the fingerprints by this scheme have been removed.
+        """
         row = session.get(FingerprintSchemeRow, self.scheme_id)
         if row is None:
             raise UnknownName(f"the fingerprints by {self.scheme} have been removed")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
 from db import consistency, fingerprint_index, postings_merge, stored_fingerprints
 from db.catalogue import Catalogue
@@ -311,6 +311,24 @@ def test_a_crash_after_committing_leaves_the_new_files_in_force(
     assert_in_step(index, writer.catalogue)
     save(writer)
     assert len(index_files(writer.catalogue)) == 1
+
+
+def test_files_that_were_put_out_of_force_meanwhile_do_not_live_on_in_merged_ones(
+    writer: CatalogueWriter, tapes: int
+) -> None:
+    store(writer, tapes, "f")
+
+    def expand_while_another_repairs(made: Landmarks) -> tuple[object, object]:
+        with writer.catalogue.transaction() as session:
+            session.execute(delete(PostingsFileRow))
+        return expand(made)
+
+    with pytest.raises(PostingsError, match="put in force while"):
+        save_fingerprint_index(writer, SCHEME.name, expand_while_another_repairs, key_bits=KEY_BITS)
+    assert in_force(writer.catalogue) == []
+    assert len(index_files(writer.catalogue)) == 1
+    save(writer)
+    assert_in_step(open_index(writer.catalogue), writer.catalogue)
 
 
 def test_a_full_disk_leaves_everything_as_it_was(
