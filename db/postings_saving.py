@@ -39,8 +39,12 @@ def save_runs(stored: StoredFingerprints) -> View:
     saving = _Saving(stored, view)
     try:
         runs = saving.write()
-        state = saving.put_in_force(runs)
     except BaseException:
+        saving.undo()
+        raise
+    try:
+        state = saving.put_in_force(runs)
+    except PostingsError:  # after any other they may be in force all the same
         saving.undo()
         raise
     for path in stale_postings(stored.catalogue):
