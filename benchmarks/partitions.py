@@ -56,6 +56,7 @@ def main() -> None:
         place = OnCluster(cluster.address, arguments.parts)
         row = measure(Path(folder) / "catalogue", place, arguments.hours, arguments.repeats)
         cluster.shutdown()
+    RESULTS.mkdir(exist_ok=True)
     (RESULTS / "partitions.json").write_text(json.dumps(row, indent=2))
 
 
