@@ -31,6 +31,7 @@ from db.rows import (
     vectors_from_blob,
 )
 from db.schema import (
+    CatalogueInfo,
     CollectionRow,
     DescriptorsRow,
     EmbeddingRow,
@@ -67,17 +68,30 @@ class Catalogue:
     """
 
     def __init__(
-        self, location: str, engine: Engine, folder: Path, patience: Patience | None = None
+        self,
+        location: str,
+        engine: Engine,
+        folder: Path,
+        patience: Patience | None = None,
+        *,
+        part: str = "",
     ) -> None:
         self.location = shown(location)
-        self.cache = IndexCache(folder, is_one_of_many="://" in location)
+        is_one_of_many = bool(part) or "://" in location
+        self.cache = IndexCache(folder / part, is_one_of_many=is_one_of_many)
+        self._folder = folder
         self._engine = engine
         self._patience = patience
         self._columns = ColumnsCache(self.session, database.ChangeWatch(engine))
 
     @classmethod
     def open(
-        cls, location: str | Path, *, create: bool = False, patience: Patience | None = None
+        cls,
+        location: str | Path,
+        *,
+        create: bool = False,
+        patience: Patience | None = None,
+        part: str = "",
     ) -> Self:
         """Open a catalogue.
 
@@ -89,6 +103,8 @@ class Catalogue:
             Make the catalogue if there is none, and bring an older one to the newest format.
         patience
             How long to wait, once it is open, when its server goes away; by default not at all.
+        part
+            A folder below that of the index files, in which those of a part of an index are kept.
 
         Raises
         ------
@@ -102,7 +118,7 @@ class Catalogue:
             If it is damaged or cannot be reached.
         """
         location = str(location)
-        return cls(location, *open_database(location, create=create), patience)
+        return cls(location, *open_database(location, create=create), patience, part=part)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -119,6 +135,12 @@ class Catalogue:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def uuid(self) -> str:
+        """What tells it from others, wherever it lies; a copy has that of its original."""
+        with self.session() as session:
+            return session.get_one(CatalogueInfo, "uuid").value
 
     @property
     def index_folder(self) -> Path:
@@ -204,7 +226,7 @@ class Catalogue:
             Keep all other writers out. In SQLite there is no other way; on a server many indexers
             can write at once.
         """
-        return writer_lock(self.location, self._engine, self.cache.folder, alone=alone)
+        return writer_lock(self.location, self._engine, self._folder, alone=alone)
 
     def filling_lock(self) -> "ServerLock | None":
         """Return the lock of who sends vectors to a server; None where a writer is alone anyway."""

@@ -26,6 +26,7 @@ from db.damage import (
 from db.errors import PostingsError
 from db.features import note_removal
 from db.fingerprint_index import save_fingerprint_index
+from db.fingerprint_location import cluster_of_fingerprints
 from db.full_text import full_text_ids
 from db.postings_file import verify_postings_file
 from db.postings_merge import Expand
@@ -210,9 +211,12 @@ def _repair_postings(writer: CatalogueWriter, schemes: Schemes) -> list[str]:
 def save_postings(writer: CatalogueWriter, schemes: Schemes) -> list[str]:
     """Bring all postings files up to date with SQL; return the schemes that had some written.
 
-    Those of a scheme that is not known stay as they are.
+    Those of a scheme that is not known stay as they are. There are none where fingerprints are
+    looked up on a cluster: its parts take in by themselves what was committed.
     """
     catalogue, changed = writer.catalogue, []
+    if cluster_of_fingerprints(catalogue) is not None:
+        return []
     for scheme in catalogue.schemes():
         if scheme.name in schemes:
             expand, key_bits = schemes[scheme.name]

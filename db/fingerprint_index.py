@@ -7,72 +7,49 @@ missing or damaged is noted and not used. A reader never writes; the writer save
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
 
+from db.archive_frames import ArchiveFrames, Postings, rarest_first
 from db.catalogue import Catalogue
-from db.errors import PostingsError, UnknownName
+from db.errors import PostingsError
+from db.key_parts import Part
 from db.owned_ranges import OwnedRanges
-from db.postings_layout import scramble
 from db.postings_merge import PART_POSTINGS, Expand, LiveRun, groups_to_merge, merge_in_memory
 from db.postings_saving import save_runs
-from db.schema import FingerprintSchemeRow
 from db.stored_fingerprints import SchemeState, StoredFingerprints, View, in_order
 from db.writer import CatalogueWriter
 
-_FEW: Final = 32  # postings of each file that stand for a key beyond the budget
-_NO_FRAMES: Final = np.empty(0, dtype=np.int64)
+_Found: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
+_WHOLE: Final = Part()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Postings:
-    """Where some keys occur.
+class FingerprintIndex(ArchiveFrames):
+    """The fingerprints in this machine's files: all of them, or the part that it keeps.
 
-    Attributes
-    ----------
-    which : ndarray, shape (p,), int32
-        The key of each posting, as its place among the keys that were asked for.
-    frames : ndarray, shape (p,), int64
-        The archive's frame number of each posting.
-    counts : ndarray, shape (m,), int32
-        How many postings each key has in the whole archive; those of recordings that were removed
-        may still be counted until they have been merged away.
-    """
-
-    which: NDArray[np.int32]
-    frames: NDArray[np.int64]
-    counts: NDArray[np.int32]
-
-
-class FingerprintIndex:
-    """Finds frames by their keys, and knows which recordings they belong to.
-
-    Any number of threads may use it; a lookup sees the archive as it was after the last refresh.
     Files are mapped, not read: a part of one that has not been used since the machine was started
     comes from the disk.
-
-    Attributes
-    ----------
-    scheme : str
-    notes : list of str
-        What was wrong with files and BLOBs, in words; empty when nothing was.
     """
 
-    def __init__(self, stored: StoredFingerprints, key_bits: int) -> None:
+    def __init__(self, stored: StoredFingerprints) -> None:
         self.scheme = stored.scheme
         self.notes = stored.notes
         self._stored = stored
-        self._key_bits = key_bits
         self._changing = threading.Lock()
-        nothing = OwnedRanges(_NO_FRAMES, _NO_FRAMES, _NO_FRAMES)
-        self._view = View(SchemeState(0, 0, frozenset()), nothing, ())
+        self._view = View(SchemeState(0, 0, frozenset()), OwnedRanges.none(), ())
 
     @classmethod
-    def open(cls, catalogue: Catalogue, scheme: str, expand: Expand, *, key_bits: int) -> Self:
+    def open(
+        cls,
+        catalogue: Catalogue,
+        scheme: str,
+        expand: Expand,
+        *,
+        key_bits: int,
+        part: Part = _WHOLE,
+    ) -> Self:
         """Open the index of a scheme and bring it in step with SQL.
 
         Parameters
@@ -81,117 +58,66 @@ class FingerprintIndex:
             Gives the keys of a recording's landmarks, and the frame that each belongs to.
         key_bits : int
             Keys are below ``2 ** key_bits``; at most 32.
+        part : Part
+            What of the index is kept, and asked for, here.
 
         Raises
         ------
         UnknownName
             If the catalogue holds no fingerprints by this scheme; the message lists those it holds.
         """
-        index = cls._of(catalogue, scheme, expand, key_bits)
+        index = cls(StoredFingerprints(catalogue, scheme, expand, key_bits=key_bits, part=part))
         index.refresh()
         return index
-
-    @classmethod
-    def _of(cls, catalogue: Catalogue, scheme: str, expand: Expand, key_bits: int) -> Self:
-        with catalogue.session() as session:
-            schemes = {
-                name: id_
-                for id_, name in session.execute(
-                    select(FingerprintSchemeRow.id, FingerprintSchemeRow.name)
-                )
-            }
-        if scheme not in schemes:
-            raise UnknownName(
-                f"the catalogue holds no fingerprints by {scheme} "
-                f"(it holds: {', '.join(schemes) or 'none'}): `echoic index FOLDER` makes them"
-            )
-        stored = StoredFingerprints(catalogue, schemes[scheme], scheme, expand, key_bits)
-        return cls(stored, key_bits)
 
     # -- reading ---------------------------------------------------------------------------
 
     @property
-    def recording_ids(self) -> NDArray[np.int64]:
-        """All recordings with a fingerprint, in the order of their frames."""
-        return self._view.ranges.recording_ids
-
-    @property
-    def n_frames(self) -> int:
-        """Frames of all recordings."""
-        return int(self._view.ranges.counts.sum())
+    def progress(self) -> tuple[int, int]:
+        """How far SQL had come at the last refresh; see `SchemeState.progress`."""
+        return self._view.state.progress
 
     @property
     def n_postings(self) -> int:
         """Postings of all recordings, about: where some were removed, their share is estimated."""
         return sum(run.n_postings for run in self._view.runs)
 
-    def refresh(self) -> None:
-        """Take in what other processes have committed since the last time.
+    @property
+    def n_unsaved(self) -> int:
+        """Those of them that are in memory only."""
+        return sum(run.n_postings for run in self._view.runs if not run.name)
 
-        Raises
-        ------
-        UnknownName
-            If the fingerprints by this scheme have been removed.
-        """
+    def refresh(self) -> None:
+        """Take in what was committed. See `ArchiveFrames.refresh`."""
         with self._changing:
             if not self._stored.is_current(self._view.state):
                 self._view = self._with_recent(self._stored.load())
 
     def lookup(self, keys: NDArray[np.uint32], *, budget: int | None = None) -> Postings:
-        """Find where keys occur.
-
-        Parameters
-        ----------
-        keys : ndarray, shape (m,), uint32
-            In any order, also several times.
-        budget : int, optional
-            Return hardly more postings than this: keys are served from the rarest on, until they
-            come to one that is too much. Of as many of the others as half the budget allows the
-            first few postings are returned, so that what occurs thousands of times is found at some
-            of its places.
-
-        Returns
-        -------
-        Postings
-            In no particular order.
-
-        Raises
-        ------
-        PostingsError
-            If there is a key that is not below ``2 ** key_bits``.
-        """
-        if len(keys) and int(keys.max()) >> self._key_bits:
-            raise PostingsError(f"keys must be below 2 ** {self._key_bits}")
-        scrambled = scramble(keys, self._key_bits)
+        """Find where keys occur. See `ArchiveFrames.lookup`."""
         runs = self._view.runs
-        found = []
-        totals = np.zeros(len(keys), dtype=np.intp)
-        for run in runs:
-            starts, ends = run.run.find(scrambled)
-            ends -= starts
-            totals += ends
-            found.append((starts, ends))
-        limits = None if budget is None else _rarest_first(totals, budget, len(runs))
+        found, totals = self._find(runs, keys)
+        limits = None if budget is None else rarest_first(totals, budget)
         which, frames = _gather(runs, found, limits)
         return Postings(which, frames, totals.astype(np.int32))
+
+    def counts(self, keys: NDArray[np.uint32]) -> NDArray[np.intp]:
+        """Return how many postings keys have, shape (m,), as `Postings.counts` are."""
+        return self._find(self._view.runs, keys)[1]
+
+    def first_postings(
+        self, keys: NDArray[np.uint32], limits: NDArray[np.intp]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return the first postings of keys, so many of each; see `Postings`."""
+        runs = self._view.runs
+        return _gather(runs, self._find(runs, keys)[0], limits)
 
     def landmarks(
         self, first_frame: int, end_frame: int
     ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
-        """Return the landmarks of a span of the archive, in order of time.
-
-        Parameters
-        ----------
-        first_frame, end_frame : int
-            Frame numbers of the archive.
-
-        Returns
-        -------
-        frames : ndarray, shape (n,), int64
-            Frame numbers of the archive.
-        frequencies : ndarray, shape (n,), uint16
-        """
-        all_frames, all_frequencies = [_NO_FRAMES], [np.empty(0, dtype=np.uint16)]
+        """Return the landmarks of a span, of this part. See `ArchiveFrames.landmarks`."""
+        all_frames = [np.empty(0, dtype=np.int64)]
+        all_frequencies = [np.empty(0, dtype=np.uint16)]
         for run in self._view.runs:
             layout = run.run.layout
             if layout.first_frame < end_frame and first_frame < layout.end_frame:
@@ -202,32 +128,6 @@ class FingerprintIndex:
                 all_frames.append(frames)
                 all_frequencies.append(frequencies)
         return np.concatenate(all_frames), np.concatenate(all_frequencies)
-
-    def locate(self, frames: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the recording that each frame belongs to, and its place within it.
-
-        Returns
-        -------
-        recording_ids : ndarray of int64
-            -1 where a frame belongs to none.
-        within : ndarray of int64
-            The first frame of a recording is 0; -1 where it belongs to none.
-        """
-        return self._view.ranges.locate(frames)
-
-    def span(self, recording_id: int) -> tuple[int, int]:
-        """Return the first frame number of a recording, and how many it owns.
-
-        Raises
-        ------
-        UnknownName
-            If it has no fingerprint by this scheme.
-        """
-        ranges = self._view.ranges
-        rows, _ = ranges.places.find(np.array([recording_id], dtype=np.int64))
-        if not len(rows):
-            raise UnknownName(f"recording {recording_id} has no fingerprint by {self.scheme}")
-        return int(ranges.firsts[rows[0]]), int(ranges.counts[rows[0]])
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -248,9 +148,29 @@ class FingerprintIndex:
             If a file cannot be written; the catalogue is none the worse for it.
         """
         with self._changing, writer.catalogue.cache.saving():
-            self._view = save_runs(self._stored, writer)
+            self._view = save_runs(self._stored)
 
     # -- inside ----------------------------------------------------------------------------
+
+    def _ranges(self) -> OwnedRanges:
+        return self._view.ranges
+
+    def _find(
+        self, runs: Sequence[LiveRun], keys: NDArray[np.uint32]
+    ) -> tuple[list[_Found], NDArray[np.intp]]:
+        """Return where the words of keys begin in each run, and how many; and all of them."""
+        stored = self._stored
+        if len(keys) and int(keys.max()) >> stored.key_bits:
+            raise PostingsError(f"keys must be below 2 ** {stored.key_bits}")
+        scrambled = stored.part.scramble(keys, stored.key_bits)
+        found = []
+        totals = np.zeros(len(keys), dtype=np.intp)
+        for run in runs:
+            starts, ends = run.run.find(scrambled)
+            ends -= starts
+            totals += ends
+            found.append((starts, ends))
+        return found, totals
 
     def _with_recent(self, view: View) -> View:
         """Add to the files what is only in SQL."""
@@ -279,9 +199,17 @@ def save_fingerprint_index(
     list of str
         What was wrong with files and BLOBs, in words; empty when nothing was.
     """
-    index = FingerprintIndex._of(writer.catalogue, scheme, expand, key_bits)
-    index.save(writer)
-    return index.notes
+    return save_part(writer.catalogue, scheme, expand, key_bits=key_bits, part=_WHOLE)
+
+
+def save_part(
+    catalogue: Catalogue, scheme: str, expand: Expand, *, key_bits: int, part: Part
+) -> list[str]:
+    """Do the same for the files of a part, which are nobody else's: it takes no writer's lock."""
+    stored = StoredFingerprints(catalogue, scheme, expand, key_bits=key_bits, part=part)
+    with catalogue.cache.saving():
+        save_runs(stored)
+    return stored.notes
 
 
 def _overlap(one: LiveRun, other: LiveRun) -> bool:
@@ -300,28 +228,15 @@ def _between_files(runs: Sequence[LiveRun]) -> list[list[LiveRun]]:
     return parts
 
 
-def _rarest_first(counts: NDArray[np.intp], budget: int, n_files: int) -> NDArray[np.intp]:
-    """Return how many postings of each key to return, of each file; all, a few, or none."""
-    ascending = np.sort(counts)
-    n_served = int(np.searchsorted(np.cumsum(ascending), budget, side="right"))
-    if n_served == len(counts):
-        return counts
-    order = np.argsort(counts, kind="stable")
-    limits = np.zeros_like(counts)
-    limits[order[:n_served]] = counts[order[:n_served]]
-    n_some = budget // 2 // (_FEW * n_files)
-    limits[order[n_served : n_served + n_some]] = _FEW
-    return limits
-
-
 def _gather(
-    runs: Sequence[LiveRun],
-    found: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
-    limits: NDArray[np.intp] | None,
+    runs: Sequence[LiveRun], found: Sequence[_Found], limits: NDArray[np.intp] | None
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Return the key and the frame of all postings that were found and are live."""
+    """Return the key and the frame of the postings that were found and are live.
+
+    With limits, only the first of each key; runs are in the order of their frames.
+    """
     if limits is not None:
-        found = [(starts, np.minimum(counts, limits)) for starts, counts in found]
+        found = _limited(found, limits)
     chosen = [np.flatnonzero(counts) for _, counts in found]
     sizes = [int(counts[at].sum()) for (_, counts), at in zip(found, chosen, strict=True)]
     which = np.empty(sum(sizes), dtype=np.int32)
@@ -339,3 +254,12 @@ def _gather(
             frames[end : end + size] = frames[part][live]
         end += size
     return which[:end], frames[:end]
+
+
+def _limited(found: Sequence[_Found], limits: NDArray[np.intp]) -> list[_Found]:
+    within, left = [], limits
+    for starts, counts in found:
+        taken = np.minimum(counts, left)
+        within.append((starts, taken))
+        left = left - taken
+    return within

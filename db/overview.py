@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from db import engine as database
 from db.catalogue import Catalogue
 from db.changes import changes_counted
+from db.fingerprint_location import cluster_of_fingerprints
 from db.milvus_filled import Filled
 from db.opening import FORMAT
 from db.records import CollectionStatus, FingerprintState, IndexState, Status
@@ -184,15 +185,18 @@ def _fingerprint_state(
             func.coalesce(func.sum(func.length(FingerprintRow.landmarks)), 0),
         ).where(of_scheme)
     ).one()
+    cluster = cluster_of_fingerprints(catalogue)
     files = _postings_files(catalogue, session, row)
+    is_saved = not _lacks_postings(catalogue, session, row) and all(path.exists() for path in files)
     return FingerprintState(
         scheme_info(row),
         n_recordings,
         n_landmarks,
         n_bytes,
+        str(cluster or FILES),
         len(files),
         sum(path.stat().st_size for path in files if path.exists()),
-        not _lacks_postings(catalogue, session, row) and all(path.exists() for path in files),
+        cluster is not None or is_saved,
     )
 
 

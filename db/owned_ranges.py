@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,11 @@ class OwnedRanges:
         self.recording_ids = recording_ids
         self.firsts = firsts
         self.counts = counts
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return those of an archive that holds nothing."""
+        return cls(*_NOTHING.T)
 
     def __len__(self) -> int:
         return len(self.firsts)
@@ -132,7 +137,7 @@ class RangesReader:
         count: InstrumentedAttribute[int],
         scope: ColumnElement[bool],
     ) -> None:
-        self.ranges = OwnedRanges(*_NOTHING.T)
+        self.ranges = OwnedRanges.none()
         self.left_out: dict[int, str] = {}
         self._recording_id = recording_id
         self._query = select(recording_id, first, count).where(scope)

@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from db.errors import PostingsError
+from db.key_parts import Part
 from db.landmarks import Landmarks
 from db.live_frames import LiveFrames
 from db.postings import PostingsRun
 from db.postings_file import LandmarkParts, PostingsFile, PostingsParts, write_postings_file
-from db.postings_layout import Layout, Positions, join, scramble
+from db.postings_layout import Layout, Positions, join
 
 Expand: TypeAlias = Callable[[Landmarks], tuple[NDArray[np.uint32], NDArray[np.int32]]]
 """Gives the keys of a recording and the frame that each belongs to."""
@@ -89,11 +90,14 @@ class RunBuilder:
         Gives the keys of a recording.
     key_bits : int
         Keys are below ``2 ** key_bits``.
+    part : Part
+        What it leaves out belongs to other runs.
     """
 
-    def __init__(self, expand: Expand, key_bits: int) -> None:
+    def __init__(self, expand: Expand, key_bits: int, part: Part) -> None:
         self._expand = expand
         self._key_bits = key_bits
+        self._part = part
         self._reset()
 
     def _reset(self) -> None:
@@ -127,8 +131,7 @@ class RunBuilder:
         if landmarks is None or not len(landmarks):
             return
         start = first_frame - self._first_frame
-        self._positions.append(landmarks.frames.astype(np.int64) + start)
-        self._frequencies.append(landmarks.frequencies)
+        self._add_landmarks(first_frame, landmarks)
         keys, frames = self._expand(landmarks)
         if len(keys) == 0:
             return
@@ -137,8 +140,20 @@ class RunBuilder:
                 f"the fingerprinter gives keys of more than {self._key_bits} bits, or frames "
                 "outside the recording: this is a fault of the fingerprinter, please report it"
             )
-        self._joined.append(join(scramble(keys, self._key_bits), frames.astype(np.int64) + start))
+        if self._part.of > 1:
+            own = self._part.own_keys(keys, self._key_bits)
+            keys, frames = keys[own], frames[own]
+        scrambled = self._part.scramble(keys, self._key_bits)
+        self._joined.append(join(scrambled, frames.astype(np.int64) + start))
         self.n_postings += len(keys)
+
+    def _add_landmarks(self, first_frame: int, landmarks: Landmarks) -> None:
+        frames, frequencies = landmarks.frames.astype(np.int64), landmarks.frequencies
+        if self._part.of > 1:
+            own = self._part.own_frames(frames + first_frame)
+            frames, frequencies = frames[own], frequencies[own]
+        self._positions.append(frames + (first_frame - self._first_frame))
+        self._frequencies.append(frequencies)
 
     def finish(self) -> PostingsRun:
         """Return the run, and begin the next."""
@@ -149,7 +164,7 @@ class RunBuilder:
             self._first_frame,
             self._end_frame,
             n_frames=self._n_frames,
-            key_bits=self._key_bits,
+            key_bits=self._part.key_bits(self._key_bits),
             n_postings=len(joined),
         )
         run = PostingsRun.build(

@@ -15,15 +15,15 @@ from db.postings_merge import LiveRun, groups_to_merge, merge_to_file
 from db.schema import PostingsFileRow
 from db.stored_fingerprints import SchemeState, StoredFingerprints, View, in_order
 from db.storing import now
-from db.writer import CatalogueWriter
 
 _GENERATION: Final = re.compile(rf"\.(\d+){re.escape(SUFFIX)}(?:\.tmp)?$")
 
 
-def save_runs(stored: StoredFingerprints, writer: CatalogueWriter) -> View:
+def save_runs(stored: StoredFingerprints) -> View:
     """Write what no file holds, merge small files, put that in force, remove the others.
 
-    A crash at any point leaves the old files in force, or the new ones.
+    A crash at any point leaves the old files in force, or the new ones. Who calls this keeps others
+    from doing it here meanwhile (`IndexCache.saving`, or the lock of a catalogue's writer).
 
     Returns
     -------
@@ -42,8 +42,12 @@ def save_runs(stored: StoredFingerprints, writer: CatalogueWriter) -> View:
     except BaseException:
         saving.undo()
         raise
-    state = saving.put_in_force(writer, runs)
-    for path in stale_postings(writer.catalogue):
+    try:
+        state = saving.put_in_force(runs)
+    except PostingsError:  # after any other they may be in force all the same
+        saving.undo()
+        raise
+    for path in stale_postings(stored.catalogue):
         # Where a reader keeps a file from being removed (Windows), a later run removes it.
         with suppress(OSError):
             path.unlink(missing_ok=True)
@@ -58,6 +62,14 @@ def stale_postings(catalogue: Catalogue) -> list[Path]:
         return []
     ours = (path for end in ("", ".tmp") for path in folder.glob(f"*{SUFFIX}{end}"))
     return sorted(path for path in ours if path.is_file() and path.name not in in_force)
+
+
+def forget_postings_files(catalogue: Catalogue) -> None:
+    """Remove all postings files of this machine: others look fingerprints up for it from now on."""
+    with catalogue.transaction(of_contents=False) as session:
+        session.execute(delete(PostingsFileRow).where(PostingsFileRow.cache == catalogue.cache.id))
+    for path in stale_postings(catalogue):
+        path.unlink(missing_ok=True)
 
 
 class _Saving:
@@ -97,14 +109,20 @@ class _Saving:
             with suppress(OSError):
                 file.path.unlink(missing_ok=True)
 
-    def put_in_force(self, writer: CatalogueWriter, runs: tuple[LiveRun, ...]) -> SchemeState:
+    def put_in_force(self, runs: tuple[LiveRun, ...]) -> SchemeState:
         """Let these files be the ones that readers open."""
         state = self._view.state
         files = frozenset((run.name, run.checksum) for run in runs)
         new = [self._written[run.name] for run in runs if run.name in self._written]
         if files != state.files:
             gone = [name for name, _ in state.files - files]
-            with writer.catalogue.transaction(of_contents=False) as session:
+            with self._stored.catalogue.transaction(of_contents=False) as session:
+                # A repair puts files out of force that must not live on in merged ones.
+                if self._stored.state(session).files != state.files:
+                    raise PostingsError(
+                        f"other postings files of {self._stored.scheme} were put in force while "
+                        "these were written: `echoic repair --index-only` writes them again"
+                    )
                 session.execute(
                     delete(PostingsFileRow).where(
                         PostingsFileRow.name.in_(gone), PostingsFileRow.cache == self._cache

@@ -251,12 +251,19 @@ class IndexState:
 
 @dataclass(frozen=True, slots=True)
 class FingerprintState:
-    """Whether the postings files of a fingerprint scheme agree with SQL."""
+    """Whether the postings files of a fingerprint scheme agree with SQL.
+
+    Attributes
+    ----------
+    place : str
+        Where they are looked up: ``files``, or a cluster, of whose files nothing is told here.
+    """
 
     scheme: SchemeInfo
     n_recordings: int
     n_landmarks: int
     landmarks_bytes: int
+    place: str
     n_files: int
     files_bytes: int
     up_to_date: bool

@@ -72,7 +72,7 @@ class Base(DeclarativeBase):
 class CatalogueInfo(Base):
     """One row a fact about the catalogue: ``format``, ``uuid``, ``created_at``, ``n_changes``.
 
-    And what its users have chosen for it: ``default_encoder``, ``vectors``.
+    And what its users have chosen for it: ``default_encoder``, ``vectors``, ``fingerprints``.
     """
 
     __tablename__ = "catalogue_info"

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from db.catalogue import Catalogue
 from db.errors import PostingsError, UnknownName
 from db.features import GUARD_FRAMES
+from db.key_parts import Part
 from db.landmarks import Landmarks, fingerprint_fault, unpack
 from db.live_frames import LiveFrames
 from db.owned_ranges import OwnedRanges, RangesReader
@@ -38,6 +39,11 @@ class SchemeState:
     next_frame: int
     n_removals: int
     files: frozenset[tuple[str, str]]
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """The numbers, which are the same on all machines."""
+        return self.next_frame, self.n_removals
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,27 +72,56 @@ class _Live:
 class StoredFingerprints:
     """Makes runs of the postings files in force, and of what SQL has besides.
 
+    Parameters
+    ----------
+    expand
+        Gives the keys of a recording's landmarks, and the frame that each belongs to.
+    key_bits : int
+        Keys are below ``2 ** key_bits``.
+    part : Part
+        What of them is wanted here.
+
     Attributes
     ----------
     notes : list of str
         What was wrong with files and BLOBs, in words.
+
+    Raises
+    ------
+    UnknownName
+        If the catalogue holds no fingerprints by this scheme; the message lists those it holds.
     """
 
     def __init__(
-        self, catalogue: Catalogue, scheme_id: int, scheme: str, expand: Expand, key_bits: int
+        self,
+        catalogue: Catalogue,
+        scheme: str,
+        expand: Expand,
+        *,
+        key_bits: int,
+        part: Part,
     ) -> None:
+        with catalogue.session() as session:
+            query = select(FingerprintSchemeRow.name, FingerprintSchemeRow.id)
+            ids = {name: id_ for name, id_ in session.execute(query)}  # noqa: C416, rows are typed
+        if scheme not in ids:
+            raise UnknownName(
+                f"the catalogue holds no fingerprints by {scheme} "
+                f"(it holds: {', '.join(ids) or 'none'}): `echoic index FOLDER` makes them"
+            )
         self.catalogue = catalogue
-        self.scheme_id = scheme_id
+        self.scheme_id = ids[scheme]
         self.scheme = scheme
+        self.key_bits = key_bits
+        self.part = part
         self.notes: list[str] = []
         self._expand = expand
-        self._key_bits = key_bits
         self._opened: dict[tuple[str, str], PostingsRun] = {}
         self._ranges = RangesReader(
             FingerprintRow.recording_id,
             FingerprintRow.first_frame,
             FingerprintRow.n_frames,
-            FingerprintRow.scheme_id == scheme_id,
+            FingerprintRow.scheme_id == self.scheme_id,
         )
         # What is live of runs, as `_ranges` has it.
         self._live: WeakKeyDictionary[PostingsRun, _Live] = WeakKeyDictionary()
@@ -100,7 +135,7 @@ class StoredFingerprints:
             If the fingerprints by this scheme have been removed.
         """
         with self.catalogue.session() as session:
-            return self._load_state(session) == state
+            return self.state(session) == state
 
     def load(self) -> View:
         """Open the postings files in force; those of which nothing is left are passed over.
@@ -111,9 +146,7 @@ class StoredFingerprints:
             If the fingerprints by this scheme have been removed.
         """
         for last_try in (False, True):
-            with self.catalogue.session() as session:
-                state = self._load_state(session)
-                self._read_ranges(session, state.next_frame)
+            state, ranges = self.numbering()
             opened, faults = self._open(state.files)
             # The first time, a writer may have put other files in force meanwhile.
             if not faults or last_try:
@@ -122,7 +155,7 @@ class StoredFingerprints:
             self.note(f"{fault}; searching without it, from the database")
         self._opened = opened
         runs = (self.attach(run, *key) for key, run in opened.items())
-        return View(state, self._ranges.ranges, in_order(run for run in runs if run.n_live))
+        return View(state, ranges, in_order(run for run in runs if run.n_live))
 
     def attach(self, run: PostingsRun, name: str = "", checksum: str = "") -> LiveRun:
         """Find out which frames of a run belonged to a recording when all was last loaded."""
@@ -138,6 +171,25 @@ class StoredFingerprints:
                 live = LiveFrames(first, end, firsts, counts, gap=GUARD_FRAMES)
             found = self._live[run] = _Live(n_live, live)
         return LiveRun(run, name, checksum, found.n_frames, found.frames)
+
+    def numbering(self) -> tuple[SchemeState, OwnedRanges]:
+        """Return how far the fingerprints have come, and who owns which frames.
+
+        Raises
+        ------
+        UnknownName
+            If the fingerprints by this scheme have been removed.
+        """
+        with self.catalogue.session() as session:
+            state = self.state(session)
+            self._read_ranges(session, state.next_frame)
+        return state, self._ranges.ranges
+
+    def landmarks_of(self, recording_id: int) -> Landmarks | None:
+        """Return the landmarks of a recording from SQL; None if it has none that are whole."""
+        with self.catalogue.session() as session:
+            rows = self._fingerprints(session, np.array([recording_id], dtype=np.int64))
+            return next(map(self._unpacked, rows), None)
 
     def build(self, runs: Sequence[LiveRun]) -> Iterator[LiveRun]:
         """Make runs, in memory, of the recordings that lie in none of some runs.
@@ -155,7 +207,14 @@ class StoredFingerprints:
         if note not in self.notes:
             self.notes.append(note)
 
-    def _load_state(self, session: Session) -> SchemeState:
+    def state(self, session: Session) -> SchemeState:
+        """Return how far the fingerprints have come.
+
+        Raises
+        ------
+        UnknownName
+            If the fingerprints by this scheme have been removed.
+        """
         row = session.get(FingerprintSchemeRow, self.scheme_id)
         if row is None:
             raise UnknownName(f"the fingerprints by {self.scheme} have been removed")
@@ -189,10 +248,11 @@ class StoredFingerprints:
                 run = run or open_postings_file(
                     self.catalogue.index_folder / name, checksum=checksum
                 )
-                if run.layout.key_bits != self._key_bits:
+                key_bits = self.part.key_bits(self.key_bits)
+                if run.layout.key_bits != key_bits:
                     raise PostingsError(
                         f"the postings file {name} has keys of {run.layout.key_bits} bits where "
-                        f"{self.scheme} has {self._key_bits}: `echoic repair` makes it again"
+                        f"{self.scheme} has {key_bits}: `echoic repair` makes it again"
                     )
                 opened[name, checksum] = run
             except PostingsError as error:
@@ -200,24 +260,13 @@ class StoredFingerprints:
         return opened, faults
 
     def _build(self, session: Session, recording_ids: NDArray[np.int64]) -> Iterator[PostingsRun]:
-        builder = RunBuilder(self._expand, self._key_bits)
+        builder = RunBuilder(self._expand, self.key_bits, self.part)
         for row in self._fingerprints(session, recording_ids):
             end_frame = row.first_frame + row.n_frames
             if builder.n_postings >= PART_POSTINGS or builder.span_with(end_frame) > RUN_FRAMES:
                 yield builder.finish()
-            fault = fingerprint_fault(
-                row.landmarks,
-                n_landmarks=row.n_landmarks,
-                n_frames=row.n_frames,
-                checksum=row.checksum,
-            )
-            landmarks: Landmarks | None = None
-            if fault is None:
-                landmarks = unpack(row.landmarks, row.n_landmarks, row.n_frames)
-            else:
-                self._note_left_out(row.recording_id, fault)
             # A run covers the frames of one that is at fault, or it would be read every time.
-            builder.add(row.first_frame, row.n_frames, landmarks)
+            builder.add(row.first_frame, row.n_frames, self._unpacked(row))
         if builder:
             yield builder.finish()
 
@@ -226,6 +275,18 @@ class StoredFingerprints:
             f"recording {recording_id} is left out: {fault}; "
             "`echoic repair`, then `echoic index`, make its fingerprint again"
         )
+
+    def _unpacked(self, row: Row[int, int, int, int, int, bytes]) -> Landmarks | None:
+        fault = fingerprint_fault(
+            row.landmarks,
+            n_landmarks=row.n_landmarks,
+            n_frames=row.n_frames,
+            checksum=row.checksum,
+        )
+        if fault is None:
+            return unpack(row.landmarks, row.n_landmarks, row.n_frames)
+        self._note_left_out(row.recording_id, fault)
+        return None
 
     def _fingerprints(
         self, session: Session, recording_ids: NDArray[np.int64]

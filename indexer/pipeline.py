@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from db.errors import PostingsError, VectorIndexError
 from db.fingerprint_index import save_fingerprint_index
+from db.fingerprint_location import cluster_of_fingerprints
 from db.overview import has_unsaved_fingerprints, lags_behind
 from db.records import Analysis, Failure
 from db.segment_index import SegmentIndex
@@ -18,6 +19,7 @@ from db.vector_location import FILES, vector_location
 from db.writer import CatalogueWriter
 from indexer.analysis import Analyser, Job, Report
 from indexer.fingerprint import load_fingerprinter
+from indexer.fingerprint_places import prepare_parts
 from indexer.plan import SCAN_STAGE, WORKER_STAGE, KnownContents, Plan, Wanted
 from indexer.sources import Source, plan_source
 from indexer.workers import WorkerDied, WorkerPool
@@ -358,8 +360,15 @@ class _Run:
         catalogue = self._writer.catalogue
         if fingerprinter not in (held.name for held in catalogue.schemes()):
             return
-        if has_unsaved_fingerprints(catalogue, fingerprinter):
+        cluster = cluster_of_fingerprints(catalogue)
+        if cluster is not None or has_unsaved_fingerprints(catalogue, fingerprinter):
             self._on_event(Indexing(fingerprinter))
+        if cluster is not None:
+            try:
+                self._summary.notes += prepare_parts(catalogue, cluster, fingerprinter)
+            except PostingsError as error:
+                self._summary.notes.append(f"{error}; the parts take in what is new when they can")
+            return
         loaded = load_fingerprinter(fingerprinter)
         try:
             notes = save_fingerprint_index(

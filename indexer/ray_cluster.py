@@ -16,7 +16,11 @@ from typing import Any
 
 from indexer.encoders.runtime import PROVIDER_VARIABLE
 from indexer.errors import IndexingError
-from indexer.ray_actor import RemoteAnalyser
+
+
+class ClusterUnusable(IndexingError):
+    """There is no Ray cluster at an address, or its machines cannot do the work."""
+
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before the import, as a cluster of our own reads it
 
@@ -25,17 +29,15 @@ try:
     from ray._private import worker as _ray_worker
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ImportError as missing:
-    raise IndexingError(f"--ray needs Ray ({missing}): `pip install echoic[ray]`") from missing
+    raise ClusterUnusable(
+        f"a cluster needs Ray ({missing}): `pip install echoic[ray]`"
+    ) from missing
 
 LOCAL = "local"
 """The address of a cluster on this machine alone, made for one run."""
 
 _ANSWERS_WITHIN_S = 5.0
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-class ClusterUnusable(IndexingError):
-    """There is no Ray cluster at an address, or its machines cannot do the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ class Node:
     n_places: int
 
 
-def connect(address: str, n_workers: int | None) -> None:
-    """Connect this process to a cluster.
+def connect(address: str, n_workers: int | None = None) -> None:
+    """Connect this process to a cluster, unless it is connected.
 
     Parameters
     ----------
@@ -72,6 +74,8 @@ def connect(address: str, n_workers: int | None) -> None:
     ClusterUnusable
         If there is none, or it has another version of Ray or Python.
     """
+    if ray.is_initialized():
+        return
     options: dict[str, Any] = {"include_dashboard": False, "num_cpus": n_workers and n_workers + 1}
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS") or "auto"
@@ -144,6 +148,8 @@ def nodes() -> list[Node]:
 
 def start_actor(node: Node) -> Any:
     """Begin to start an analyser on a machine; Ray never moves it nor starts it again."""
+    from indexer.ray_actor import RemoteAnalyser  # who only looks fingerprints up needs no encoders
+
     environment = dict.fromkeys(_THREADS, "1")
     if PROVIDER_VARIABLE in os.environ:
         environment[PROVIDER_VARIABLE] = os.environ[PROVIDER_VARIABLE]
@@ -167,6 +173,11 @@ def end_actor(actor: Any) -> None:
         ray.kill(actor)
 
 
+def last_line(error: Exception) -> str:
+    """Return what was raised, without the way to it."""
+    return next(reversed(str(error).strip().splitlines()), type(error).__name__)
+
+
 def disconnect() -> None:
     """Leave the cluster; a local one ends."""
     ray.shutdown()
@@ -176,10 +187,12 @@ __all__ = [
     "LOCAL",
     "ClusterUnusable",
     "Node",
+    "NodeAffinitySchedulingStrategy",
     "connect",
     "disconnect",
     "end_actor",
     "is_on_gpus",
+    "last_line",
     "nodes",
     "ray",
     "start_actor",

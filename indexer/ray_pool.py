@@ -24,6 +24,7 @@ from indexer.ray_cluster import (
     connect,
     disconnect,
     end_actor,
+    last_line,
     nodes,
     ray,
     start_actor,
@@ -308,7 +309,7 @@ class RayPool:
         self._false_starts[node.id] = n_before + 1
         died = isinstance(error, ray.exceptions.ActorDiedError) and not error._actor_init_failed
         if not died or n_before + 1 >= _MOST_FALSE_STARTS:
-            self._exclude(node, f"{_last_line(error)}; is this Echoic installed there?")
+            self._exclude(node, f"{last_line(error)}; is this Echoic installed there?")
 
     def _note_trouble(
         self, task: _Task, node: Node, error: Exception
@@ -321,7 +322,7 @@ class RayPool:
             task.deaths.append(node.name)
         if len(task.deaths) >= _MOST_DEATHS:
             raised = isinstance(error, ray.exceptions.RayTaskError)
-            how = f"ended by {_last_line(error)}" if raised else "killed, or crashed"
+            how = f"ended by {last_line(error)}" if raised else "killed, or crashed"
             reason = f"{how}, on {' and again on '.join(task.deaths)}"
         elif task.n_losses >= _MOST_LOSSES:
             reason = f"lost with its machine {task.n_losses} times, last with {node.name}"
@@ -343,11 +344,6 @@ def _is_loss(error: Exception) -> bool:
     if isinstance(error, lost):
         return True
     return isinstance(error, errors.ActorDiedError) and "node has died" in str(error)
-
-
-def _last_line(error: Exception) -> str:
-    """Return what was raised, without the way to it."""
-    return next(reversed(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _is_as_planned(job: Job) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from db.fingerprint_index import FingerprintIndex
+from db.archive_frames import ArchiveFrames
 from db.landmarks import Landmarks
 from indexer.landmarks import without_witnesses
 from search.alignment import Line, Passage, follow
@@ -66,7 +66,7 @@ class Comparison:
         The shortest passage that counts, in seconds, unless two recordings are copies.
     """
 
-    def __init__(self, index: FingerprintIndex, frame_s: float, min_overlap_s: float) -> None:
+    def __init__(self, index: ArchiveFrames, frame_s: float, min_overlap_s: float) -> None:
         self._index = index
         self._frame_s = frame_s
         self._min_overlap_s = min_overlap_s
@@ -76,9 +76,9 @@ class Comparison:
         by_second: dict[int, list[Seed]] = defaultdict(list)
         for seed in seeds:
             by_second[seed.second_id].append(seed)
-        first = self._landmarks(first_id)
+        first = without_witnesses(self._index.landmarks_of(first_id))
         for second_id, of_pair in sorted(by_second.items()):
-            second = self._landmarks(second_id)
+            second = without_witnesses(self._index.landmarks_of(second_id))
             passages = _best_apart(self._passages(first, second, of_pair))
             if passages and _is_copy(first, second, passages[0]):
                 yield Shared(first_id, second_id, True, _besides(passages))
@@ -86,12 +86,6 @@ class Comparison:
                 one for one in passages if self._length_s(one) >= self._min_overlap_s
             ):
                 yield Shared(first_id, second_id, False, long)
-
-    def _landmarks(self, recording_id: int) -> Landmarks:
-        first_frame, n_frames = self._index.span(recording_id)
-        frames, frequencies = self._index.landmarks(first_frame, first_frame + n_frames)
-        within = (frames - first_frame).astype(np.int32)
-        return without_witnesses(Landmarks(within, frequencies, n_frames))
 
     def _passages(self, first: Landmarks, second: Landmarks, seeds: list[Seed]) -> list[Passage]:
         """Follow the lines that seeds hint at, the likeliest first."""

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from db.catalogue import Catalogue
-from db.fingerprint_index import FingerprintIndex
 from db.overview import count_recordings
 from db.records import RecordingInfo
 from indexer.fingerprint import DEFAULT_FINGERPRINTER, load_fingerprinter
+from indexer.fingerprint_places import open_fingerprints
 from search.alignment import Passage
 from search.comparison import Comparison, Shared
 from search.seeds import find_seeds
@@ -139,9 +139,7 @@ def find_duplicates(
     shared: list[Shared] = []
     notes: list[str] = []
     if fingerprinter.id in {scheme.name for scheme in catalogue.schemes()}:
-        index = FingerprintIndex.open(
-            catalogue, fingerprinter.id, fingerprinter.keys, key_bits=fingerprinter.key_bits
-        )
+        index = open_fingerprints(catalogue, fingerprinter)
         comparison = Comparison(index, fingerprinter.frame_s, min_overlap_s)
         for first_id, seeds in find_seeds(
             index, fingerprinter.keys, speeds=_SPEEDS, on_progress=on_progress

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from db.catalogue import Catalogue
 from db.content import content_hash
-from db.fingerprint_index import FingerprintIndex
 from db.overview import count_recordings
 from db.records import RecordingInfo
 from db.storage import AnyFile
 from indexer.errors import AudioError
-from indexer.fingerprint import DEFAULT_FINGERPRINTER
+from indexer.fingerprint_places import open_fingerprints
 from indexer.landmarks import LandmarkFingerprinter
 from search.errors import QueryError
 from search.identify import Candidate, Matcher, changes_within
@@ -90,12 +89,7 @@ class FingerprintEngine:
     def __init__(self, catalogue: Catalogue, *, max_change: float = MAX_CHANGE) -> None:
         self._catalogue = catalogue
         self._fingerprinter = LandmarkFingerprinter()
-        self._index = FingerprintIndex.open(
-            catalogue,
-            DEFAULT_FINGERPRINTER,
-            self._fingerprinter.keys,
-            key_bits=self._fingerprinter.key_bits,
-        )
+        self._index = open_fingerprints(catalogue, self._fingerprinter)
         kinds = ("speed", "pitch", "tempo") if max_change > MAX_CHANGE else ("speed", "pitch")
         self._changes = changes_within(max_change, kinds=kinds)
 

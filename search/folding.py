@@ -13,13 +13,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from db.archive_frames import ArchiveFrames
 from db.catalogue import Catalogue
 from db.errors import UnknownName
-from db.fingerprint_index import FingerprintIndex
-from db.landmarks import Landmarks
 from db.records import RecordingInfo
 from db.stored_vectors import vector_blocks
 from indexer.fingerprint import DEFAULT_FINGERPRINTER, load_fingerprinter
+from indexer.fingerprint_places import open_fingerprints
 from search.alignment import Line
 from search.comparison import Comparison
 from search.hits import Hit
@@ -52,7 +52,7 @@ class Folder:
         self._dim = dim
         self._known: OrderedDict[tuple[int, int], bool] = OrderedDict()
         self._comparison: Comparison | None = None
-        self._index: FingerprintIndex | None = None
+        self._index: ArchiveFrames | None = None
         self._fingerprinter = load_fingerprinter(DEFAULT_FINGERPRINTER)
 
     def fold(self, hits: Sequence[Hit]) -> list[Hit]:
@@ -87,12 +87,7 @@ class Folder:
         if self._index is None:
             if self._fingerprinter.id not in {scheme.name for scheme in self._catalogue.schemes()}:
                 return False
-            index = FingerprintIndex.open(
-                self._catalogue,
-                self._fingerprinter.id,
-                self._fingerprinter.keys,
-                key_bits=self._fingerprinter.key_bits,
-            )
+            index = open_fingerprints(self._catalogue, self._fingerprinter)
             self._comparison = Comparison(index, self._fingerprinter.frame_s, _MIN_OVERLAP_S)
             self._index = index
         self._index.refresh()
@@ -154,7 +149,4 @@ class Folder:
     def _keys(self, recording_id: int) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
         if self._index is None:
             return np.empty(0, np.uint32), np.empty(0, np.int32)
-        first_frame, n_frames = self._index.span(recording_id)
-        frames, frequencies = self._index.landmarks(first_frame, first_frame + n_frames)
-        landmarks = Landmarks((frames - first_frame).astype(np.int32), frequencies, n_frames)
-        return self._fingerprinter.keys(landmarks)
+        return self._fingerprinter.keys(self._index.landmarks_of(recording_id))

@@ -1,13 +1,13 @@
 """Find where a short stretch of sound lies in the archive, if it does."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from db.fingerprint_index import Postings
+from db.archive_frames import Postings
 from indexer.landmarks import UNCHANGED, Change, LandmarkFingerprinter, QueryPeaks
 from search.verification import Evidence, Verifier
 from search.voting import Place, vote
@@ -32,13 +32,15 @@ _COVERED = 0.75  # of the query; where less of it is matched, a slight change ma
 
 
 class Archive(Protocol):
-    """The part of `db.fingerprint_index.FingerprintIndex` that identification needs."""
+    """The part of `db.archive_frames.ArchiveFrames` that identification needs."""
 
     def lookup(self, keys: NDArray[np.uint32], *, budget: int | None = None) -> Postings: ...
 
     def landmarks(
         self, first_frame: int, end_frame: int
     ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]: ...
+
+    def expect(self, spans: Iterable[tuple[int, int]]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ class Matcher:
     ) -> list[Candidate]:
         budget = _POSTINGS_THOROUGH if thorough else _POSTINGS_AT_MOST
         places = self._places(peaks, change, n_places, thorough=thorough, budget=budget)
+        self._archive.expect(_span(verifier, place, change) for place in places)
         return _ranked(
             Candidate(self._weigh(verifier, place, change), change, effort) for place in places
         )
@@ -141,9 +144,7 @@ class Matcher:
         return vote(found, times, n_places)
 
     def _weigh(self, verifier: Verifier, place: Place, change: Change) -> Evidence:
-        first = int(place.frame) - 4
-        end = int(place.frame + verifier.n_frames * change.speed) + 4
-        landmarks = self._archive.landmarks(first, end)
+        landmarks = self._archive.landmarks(*_span(verifier, place, change))
         return verifier.weigh(place.frame, place.votes, landmarks, change)
 
     def _changed(self, verifier: Verifier, peaks: QueryPeaks) -> list[Candidate]:
@@ -156,9 +157,10 @@ class Matcher:
             )
         ]
         tried.sort(key=lambda one: (-one[0], one[1].frame, one[2].speed, one[2].pitch))
+        best = [(place, change) for _, place, change in tried[:_TRIED]]
+        self._archive.expect(_span(verifier, place, change) for place, change in best)
         coarse = _ranked(
-            Candidate(self._weigh(verifier, place, change), change, 2)
-            for _, place, change in tried[:_TRIED]
+            Candidate(self._weigh(verifier, place, change), change, 2) for place, change in best
         )
         return _ranked([*coarse, *self._refined(verifier, coarse[:_REFINED])])
 
@@ -250,6 +252,11 @@ def changes_within(most: float, *, kinds: Sequence[str] = ("speed", "pitch")) ->
         "tempo": lambda factor: Change(factor, 1.0),
     }
     return [made[kind](factor) for kind in kinds for factor in factors]
+
+
+def _span(verifier: Verifier, place: Place, change: Change) -> tuple[int, int]:
+    """Return the frames of the archive that the query covers if it lies at a place."""
+    return int(place.frame) - 4, int(place.frame + verifier.n_frames * change.speed) + 4
 
 
 def _scaled(change: Change, factor: float) -> Change:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from db.fingerprint_index import FingerprintIndex
+from db.archive_frames import ArchiveFrames
 from db.landmarks import Landmarks
 from indexer.landmarks import without_witnesses
 from search.alignment import Line
@@ -51,7 +51,7 @@ class Seed:
 
 
 def find_seeds(
-    index: FingerprintIndex,
+    index: ArchiveFrames,
     expand: Expand,
     *,
     speeds: tuple[float, ...],
@@ -91,7 +91,7 @@ def find_seeds(
     yield from waiting.items()
 
 
-def _extent(index: FingerprintIndex) -> tuple[int, int]:
+def _extent(index: ArchiveFrames) -> tuple[int, int]:
     """Return the first frame of the archive and the one after its last."""
     ids = index.recording_ids
     if not len(ids):
@@ -102,7 +102,7 @@ def _extent(index: FingerprintIndex) -> tuple[int, int]:
 
 
 def _seeds_of(
-    index: FingerprintIndex, expand: Expand, start: int, landmarks: Landmarks, speed: float
+    index: ArchiveFrames, expand: Expand, start: int, landmarks: Landmarks, speed: float
 ) -> list[Seed]:
     """Return the likeliest seeds of one stretch at one speed."""
     played = _at_speed(landmarks, speed)

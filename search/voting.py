@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from db.fingerprint_index import Postings
+from db.archive_frames import Postings
 
 _SUBFRAMES = 4
 """Times of a query are told in quarters of a frame."""

@@ -6,22 +6,27 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
 from db import consistency, fingerprint_index, postings_merge, stored_fingerprints
 from db.catalogue import Catalogue
 from db.errors import PostingsError, UnknownName
 from db.fingerprint_index import FingerprintIndex, save_fingerprint_index
-from db.landmarks import Landmarks, unpack
+from db.landmarks import Landmarks
 from db.postings_file import open_postings_file
 from db.postings_saving import stale_postings
-from db.schema import FingerprintRow, PostingsFileRow
+from db.schema import PostingsFileRow
 from db.vector_stores import stale_files
 from db.writer import CatalogueWriter
-from tests.db.conftest import SCHEME, SCHEMES, analysis, expand, fingerprinted, marks
-
-KEY_BITS = 20
+from tests.conformance.fingerprints import (
+    KEY_BITS,
+    assert_in_step,
+    forget,
+    oracle,
+    some_keys,
+    store,
+)
+from tests.db.conftest import SCHEME, SCHEMES, analysis, expand, fingerprinted
 
 
 def open_index(catalogue: Catalogue) -> FingerprintIndex:
@@ -30,23 +35,6 @@ def open_index(catalogue: Catalogue) -> FingerprintIndex:
 
 def save(writer: CatalogueWriter) -> list[str]:
     return save_fingerprint_index(writer, SCHEME.name, expand, key_bits=KEY_BITS)
-
-
-def store(writer: CatalogueWriter, collection: int, names: str, **size: int) -> None:
-    """Store a recording for each letter; their landmarks are of few frequencies, and so alike."""
-    results = []
-    for name in names:
-        landmarks = marks(name, **size)
-        frequencies = np.sort(landmarks.frequencies % 12)
-        few = Landmarks(landmarks.frames, frequencies, landmarks.n_frames)
-        results.append(fingerprinted(analysis(collection, f"{name}.wav"), few))
-    writer.store(results)
-
-
-def forget(writer: CatalogueWriter, names: str) -> None:
-    for name in names:
-        (id_,) = writer.catalogue.find_files(f"{name}.wav")
-        writer.forget_files([file.id for file in writer.catalogue.recording(id_).files])
 
 
 @pytest.fixture
@@ -71,126 +59,33 @@ def index_files(catalogue: Catalogue) -> list[Path]:
     return sorted(catalogue.index_folder.glob("*.postings*"))
 
 
-def stored(catalogue: Catalogue) -> dict[int, tuple[int, Landmarks]]:
-    """First frame and landmarks of all recordings, from SQL."""
-    with catalogue.session() as session:
-        rows = session.execute(select(FingerprintRow, FingerprintRow.landmarks))
-        return {
-            row.recording_id: (row.first_frame, unpack(blob, row.n_landmarks, row.n_frames))
-            for row, blob in rows
-        }
-
-
-def oracle(catalogue: Catalogue, keys: NDArray[np.uint32]) -> list[tuple[int, int]]:
-    """Place among the keys and archive frame of all postings, by brute force."""
-    found = []
-    for first, landmarks in stored(catalogue).values():
-        made, frames = expand(landmarks)
-        for place, key in enumerate(keys.tolist()):
-            found += [(place, first + int(frame)) for frame in frames[made == key]]
-    return sorted(found)
-
-
-def some_keys(catalogue: Catalogue) -> NDArray[np.uint32]:
-    """Keys of all recordings, some twice, and some that are nowhere."""
-    parts = [expand(landmarks)[0][::20] for _, landmarks in stored(catalogue).values()]
-    ends = np.array([0, 0, 5, 2**KEY_BITS - 1], dtype=np.uint32)
-    return np.concatenate([*parts, *parts[:1], ends])
-
-
-def assert_in_step(index: FingerprintIndex, catalogue: Catalogue) -> None:
-    """The index answers just as brute force over SQL does."""
-    keys = some_keys(catalogue)
-    found = index.lookup(keys)
-    assert found.which.dtype == np.int32
-    assert found.frames.dtype == np.int64
-    pairs = zip(found.which.tolist(), found.frames.tolist(), strict=True)
-    assert sorted(pairs) == oracle(catalogue, keys)
-    assert (found.counts >= np.bincount(found.which, minlength=len(keys))).all()
-    everything = stored(catalogue)
-    assert sorted(index.recording_ids.tolist()) == sorted(everything)
-    assert index.n_frames == sum(landmarks.n_frames for _, landmarks in everything.values())
-    for recording_id, (first, landmarks) in everything.items():
-        assert index.span(recording_id) == (first, landmarks.n_frames)
-        frames, frequencies = index.landmarks(first, first + landmarks.n_frames)
-        assert (frames - first).tolist() == landmarks.frames.tolist()
-        assert frequencies.tolist() == landmarks.frequencies.tolist()
-        ends = np.array([first - 1, first, first + landmarks.n_frames - 1])
-        ids, within = index.locate(np.append(ends, first + landmarks.n_frames))
-        assert ids.tolist() == [-1, recording_id, recording_id, -1]  # between are guard frames
-        assert within.tolist() == [-1, 0, landmarks.n_frames - 1, -1]
-
-
 # -- answers -------------------------------------------------------------------------------------
 
 
-def test_a_saved_index_answers_as_brute_force_does(writer: CatalogueWriter, tapes: int) -> None:
+def test_a_saved_index_holds_all_postings(writer: CatalogueWriter, tapes: int) -> None:
     index = open_index(writer.catalogue)
     assert index.is_saved()
-    assert index.notes == []
-    assert index.n_postings == 5 * 299
-    assert_in_step(index, writer.catalogue)
+    assert (index.n_postings, index.n_unsaved) == (5 * 299, 0)
+    store(writer, tapes, "f")
+    index.refresh()
+    assert (index.n_postings, index.n_unsaved) == (6 * 299, 299)
 
 
-def test_counts_are_those_of_all_runs_whatever_the_budget(
+def test_keys_that_a_fingerprinter_must_not_make_are_refused(
     writer: CatalogueWriter, tapes: int
 ) -> None:
-    store(writer, tapes, "fg")
+    with pytest.raises(UnknownName, match=rf"other/1.*{SCHEME.name}"):
+        FingerprintIndex.open(writer.catalogue, "other/1", expand, key_bits=KEY_BITS)
+    with pytest.raises(PostingsError, match="keys of more than 3 bits"):
+        save_fingerprint_index(writer, SCHEME.name, expand, key_bits=3)
+
+
+def test_an_empty_archive_has_no_files(writer: CatalogueWriter, tapes: int) -> None:
     index = open_index(writer.catalogue)
-    keys = some_keys(writer.catalogue)
-    counts = np.bincount(
-        [place for place, _ in oracle(writer.catalogue, keys)], minlength=len(keys)
-    )
-    for budget in (None, 0, 100, 10**9):
-        assert index.lookup(keys, budget=budget).counts.tolist() == counts.tolist()
-
-
-@pytest.mark.parametrize("budget", [0, 1, 50, 777, 10**9])
-def test_within_a_budget_the_rarest_keys_are_served_wholly(
-    writer: CatalogueWriter, tapes: int, budget: int
-) -> None:
-    store(writer, tapes, "fg")
-    index = open_index(writer.catalogue)
-    keys = some_keys(writer.catalogue)
-    found = index.lookup(keys, budget=budget)
-    n_served = np.bincount(found.which, minlength=len(keys))
-    whole = n_served == found.counts
-    assert len(found.which) <= 1.5 * budget
-    left_out = found.counts[~whole]
-    if len(left_out):
-        assert found.counts[whole].sum() + left_out.min() > budget
-        assert n_served[~whole].max() <= 0.5 * budget
-    else:
-        assert len(found.which) == found.counts.sum()
-
-
-def test_of_a_key_beyond_the_budget_the_first_postings_are_served(
-    writer: CatalogueWriter, tapes: int
-) -> None:
-    store(writer, tapes, "fghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    index = open_index(writer.catalogue)
-    keys = some_keys(writer.catalogue)
-    everything, some = index.lookup(keys), index.lookup(keys, budget=5000)
-    n_all = np.bincount(everything.which, minlength=len(keys))
-    n_some = np.bincount(some.which, minlength=len(keys))
-    in_part = np.flatnonzero((n_some > 0) & (n_some < n_all))
-    assert len(in_part)
-    for key in in_part.tolist():
-        of_all = np.sort(everything.frames[everything.which == key])
-        of_some = np.sort(some.frames[some.which == key])
-        assert set(of_some) < set(of_all)
-
-
-def test_an_empty_archive_and_no_keys_give_nothing(writer: CatalogueWriter, tapes: int) -> None:
-    index = open_index(writer.catalogue)
-    assert len(index.lookup(np.empty(0, dtype=np.uint32), budget=5).frames) == 0
     writer.forget_collection(tapes)
     index.refresh()
-    found = index.lookup(np.array([1, 2], dtype=np.uint32))
-    assert (len(found.which), len(found.frames), found.counts.tolist()) == (0, 0, [0, 0])
-    assert index.landmarks(0, 10**6)[0].tolist() == []
-    assert index.locate(np.array([0, 5]))[0].tolist() == [-1, -1]
-    assert (index.n_frames, index.n_postings, len(index.recording_ids)) == (0, 0, 0)
+    assert index.lookup(np.array([1, 2], dtype=np.uint32)).counts.tolist() == [0, 0]
+    assert index.n_postings == 0
     index.save(writer)
     assert index_files(writer.catalogue) == []
 
@@ -210,29 +105,6 @@ def test_recordings_without_landmarks_and_without_frames_do_no_harm(
     store(writer, tapes, "f")
     index.refresh()
     assert index.lookup(some_keys(writer.catalogue)).frames.tolist() != []
-
-
-def test_keys_and_recordings_that_cannot_be_are_refused(
-    writer: CatalogueWriter, tapes: int
-) -> None:
-    index = open_index(writer.catalogue)
-    with pytest.raises(PostingsError, match=r"below 2 \*\* 20"):
-        index.lookup(np.array([2**20], dtype=np.uint32))
-    with pytest.raises(UnknownName, match="recording 99"):
-        index.span(99)
-    with pytest.raises(UnknownName, match=rf"other/1.*{SCHEME.name}"):
-        FingerprintIndex.open(writer.catalogue, "other/1", expand, key_bits=KEY_BITS)
-    with pytest.raises(PostingsError, match="keys of more than 3 bits"):
-        save_fingerprint_index(writer, SCHEME.name, expand, key_bits=3)
-
-
-def test_a_scheme_that_is_forgotten_is_an_error_for_an_open_index(
-    writer: CatalogueWriter, tapes: int
-) -> None:
-    index = open_index(writer.catalogue)
-    writer.forget_scheme(SCHEME.name)
-    with pytest.raises(UnknownName, match="have been removed"):
-        index.refresh()
 
 
 # -- in step with SQL ----------------------------------------------------------------------------
@@ -439,6 +311,24 @@ def test_a_crash_after_committing_leaves_the_new_files_in_force(
     assert_in_step(index, writer.catalogue)
     save(writer)
     assert len(index_files(writer.catalogue)) == 1
+
+
+def test_files_that_were_put_out_of_force_meanwhile_do_not_live_on_in_merged_ones(
+    writer: CatalogueWriter, tapes: int
+) -> None:
+    store(writer, tapes, "f")
+
+    def expand_while_another_repairs(made: Landmarks) -> tuple[object, object]:
+        with writer.catalogue.transaction() as session:
+            session.execute(delete(PostingsFileRow))
+        return expand(made)
+
+    with pytest.raises(PostingsError, match="put in force while"):
+        save_fingerprint_index(writer, SCHEME.name, expand_while_another_repairs, key_bits=KEY_BITS)
+    assert in_force(writer.catalogue) == []
+    assert len(index_files(writer.catalogue)) == 1
+    save(writer)
+    assert_in_step(open_index(writer.catalogue), writer.catalogue)
 
 
 def test_a_full_disk_leaves_everything_as_it_was(

@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from tests.indexer.conftest import write_sound
@@ -63,6 +66,48 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder in ("north", "south"):
         write_sound(root / folder / "both.wav", seed=999, length_s=3.0)
     return root
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Ray cluster of one machine that has a place for one actor that analyses."""
+    if "ECHOIC_REQUIRE_RAY" not in os.environ:
+        pytest.importorskip("ray", reason="install echoic[ray] to test on a cluster")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    # The path of a socket must be short.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        made = Cluster(
+            initialize_head=True,
+            head_node_args={
+                "num_cpus": 2,
+                "include_dashboard": False,
+                "temp_dir": folder,
+                "env_vars": on_machine(tmp_path_factory.mktemp("machine")),
+            },
+        )
+        yield made
+        made.shutdown()
+
+
+@pytest.fixture
+def second(cluster: Any, tmp_path: Path) -> Iterator[Any]:
+    """Another machine, which has a place for one actor, too."""
+    node = cluster.add_node(num_cpus=2, env_vars=on_machine(tmp_path / "second-machine"))
+    yield node
+    if node in cluster.worker_nodes:
+        cluster.remove_node(node)
+
+
+def on_machine(folder: Path) -> dict[str, str]:
+    """Return the environment of what keeps its files there."""
+    return {"XDG_DATA_HOME": str(folder)}
+
+
+def raylet_of(node: Any) -> psutil.Process:
+    """Return the process that is a machine of a cluster."""
+    return psutil.Process(node.all_processes["raylet"][0].process.pid)
 
 
 def echoic(

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,39 +17,12 @@ import pytest
 from tests.indexer.conftest import write_sound
 from tests.postgres import server_for_tests
 from tests.s3 import server_for_tests as storage_for_tests
-from tests.scaling.conftest import N_SOUNDS, echoic
+from tests.scaling.conftest import N_SOUNDS, echoic, raylet_of
 from tests.scaling.contents import Contents, assert_every_recording_stands_once, contents
 from tests.scaling.test_postgres_restart import Run, wait_for
 
-if "ECHOIC_REQUIRE_RAY" not in os.environ:
-    pytest.importorskip("ray", reason="install echoic[ray] to test on a cluster")
-
 N_LONG = 6
 DEADLY = "a-deadly.wav"
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A cluster of one machine that has a place for one actor."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    from ray.cluster_utils import Cluster
-
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
-        made = Cluster(
-            initialize_head=True,
-            head_node_args={"num_cpus": 2, "include_dashboard": False, "temp_dir": folder},
-        )
-        yield made
-        made.shutdown()
-
-
-@pytest.fixture
-def second(cluster: Any) -> Iterator[Any]:
-    """Another machine, which has a place for one actor, too."""
-    node = cluster.add_node(num_cpus=2)
-    yield node
-    if node in cluster.worker_nodes:
-        cluster.remove_node(node)
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +44,6 @@ def alone(folders: list[str], tmp_path_factory: pytest.TempPathFactory) -> Conte
 
 def n_alive(cluster: Any) -> int:
     return sum(node["Alive"] for node in cluster.global_state.node_table())
-
-
-def raylet_of(node: Any) -> psutil.Process:
-    return psutil.Process(node.all_processes["raylet"][0].process.pid)
 
 
 def actors(*, below: psutil.Process | None = None) -> list[psutil.Process]:

@@ -110,11 +110,13 @@ def _print_indexes(found: "Status") -> None:
             click.echo(f"    {note}")
     for part in found.fingerprints:
         state = "up to date" if part.up_to_date else "lags behind: `echoic repair`"
+        kept = f"{size_text(part.files_bytes)} in {count_text(part.n_files, 'file')} ({state})"
+        if part.place != "files":
+            kept = f"on {part.place}"
         click.echo(
             f"  {part.scheme.name}: {count_text(part.n_landmarks, 'landmark')} of "
             f"{count_text(part.n_recordings, 'recording')}, fingerprints "
-            f"{size_text(part.landmarks_bytes)}, index {size_text(part.files_bytes)} in "
-            f"{count_text(part.n_files, 'file')} ({state})"
+            f"{size_text(part.landmarks_bytes)}, index {kept}"
         )
         n_missing = found.n_recordings - part.n_recordings
         if n_missing:

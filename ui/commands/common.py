@@ -36,6 +36,17 @@ def vectors_option(command: Command) -> Command:
     )(command)
 
 
+def fingerprints_option(command: Command) -> Command:
+    """Add ``--fingerprints`` to a command that writes."""
+    return click.option(
+        "--fingerprints",
+        metavar="PLACE",
+        help="Look fingerprints up at this place from now on: in parts on a Ray cluster as "
+        "ray:HOST:PORT, or in files of each machine, the word files.  [default: where they are; "
+        "files at first]",
+    )(command)
+
+
 def encoder_option(command: Command) -> Command:
     """Add ``--encoder`` to a command that reads."""
     return click.option(

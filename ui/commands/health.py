@@ -8,6 +8,7 @@ from ui.commands.common import (
     catalogue_option,
     count_text,
     fingerprint_schemes,
+    fingerprints_option,
     json_option,
     open_catalogue,
     print_json,
@@ -50,24 +51,33 @@ def check(ctx: click.Context, contents: bool, as_json: bool, location: str | Non
     help="Only bring this machine's index files up to date; others may index meanwhile.",
 )
 @vectors_option
+@fingerprints_option
 @catalogue_option
-def repair(index_only: bool, vectors: str | None, location: str | None) -> None:
+def repair(
+    index_only: bool, vectors: str | None, fingerprints: str | None, location: str | None
+) -> None:
     """Mend what `echoic check` finds and the database can mend: indexes, full-text search.
 
     No file of the archive is touched.
     """
-    if index_only and vectors:
-        raise click.UsageError("--vectors moves them for everybody: leave out --index-only")
+    for option, place in (("--vectors", vectors), ("--fingerprints", fingerprints)):
+        if index_only and place:
+            raise click.UsageError(f"{option} moves them for everybody: leave out --index-only")
     from db import consistency
     from db.vector_moving import move_vectors
     from db.writer import CatalogueWriter
+    from indexer.fingerprint_places import move_fingerprints, repair_parts
 
     with (
         open_catalogue(location) as catalogue,
         CatalogueWriter(catalogue, alone=not index_only) as writer,
     ):
         done = move_vectors(writer, vectors) if vectors else []
+        moved = move_fingerprints(writer, fingerprints) if fingerprints else []
+        done += moved
         done += consistency.repair(writer, schemes=fingerprint_schemes(), only_index=index_only)
+        if not moved and not index_only:
+            done += repair_parts(catalogue)
     for action in done:
         click.echo(action[0].upper() + action[1:] + ".")
     if not done:

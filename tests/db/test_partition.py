@@ -1,0 +1,127 @@
+"""One part of an index of fingerprints: what it keeps, where, and whom it refuses."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from db.catalogue import Catalogue
+from db.errors import CatalogueError, PostingsError
+from db.partition import Partition
+from db.partitioned_index import PartitionedIndex
+from db.writer import CatalogueWriter
+from tests.conformance.fingerprints import (
+    KEY_BITS,
+    PartsInProcess,
+    assert_in_step,
+    forget,
+    found_by,
+    some_keys,
+    store,
+)
+from tests.db.conftest import SCHEME, expand
+
+
+@pytest.fixture
+def tapes(writer: CatalogueWriter) -> int:
+    collection = writer.add_collection("tapes", "/tapes").id
+    store(writer, collection, "abcde")
+    return collection
+
+
+@pytest.fixture
+def parts(writer: CatalogueWriter, tapes: int) -> Iterator[PartsInProcess]:
+    made = PartsInProcess(writer.catalogue, 3)
+    yield made
+    made.close()
+
+
+def open_index(catalogue: Catalogue, parts: PartsInProcess) -> PartitionedIndex:
+    return PartitionedIndex.open(
+        catalogue, SCHEME.name, expand, key_bits=KEY_BITS, connect=lambda: parts
+    )
+
+
+def files(catalogue: Catalogue) -> list[Path]:
+    return sorted((catalogue.index_folder / "parts").rglob("*.postings"))
+
+
+def test_each_part_keeps_files_of_its_own_and_a_third_of_the_postings(
+    writer: CatalogueWriter, parts: PartsInProcess
+) -> None:
+    index = open_index(writer.catalogue, parts)
+    assert index.prepare() == []
+    assert len({path.parent for path in files(writer.catalogue)}) == 3
+    assert list(writer.catalogue.index_folder.glob("*.postings")) == []
+    whole = sum(path.stat().st_size for path in files(writer.catalogue))
+    assert max(path.stat().st_size for path in files(writer.catalogue)) < 0.6 * whole
+
+
+def test_a_part_that_lost_its_files_is_made_of_sql_again(
+    writer: CatalogueWriter, parts: PartsInProcess
+) -> None:
+    index = open_index(writer.catalogue, parts)
+    keys = some_keys(writer.catalogue)
+    before = found_by(index, keys, 500)
+    parts.parts[1].close()
+    shutil.rmtree(files(writer.catalogue)[1].parent.parent)
+    parts.parts[1] = Partition(parts.spec(writer.catalogue, 1))
+    assert found_by(index, keys, 500) == before
+    assert len(files(writer.catalogue)) == 3
+
+
+def test_a_part_saves_by_itself_what_has_become_much(
+    writer: CatalogueWriter, tapes: int, parts: PartsInProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.partition._MOST_UNSAVED", 0)
+    index = open_index(writer.catalogue, parts)
+    assert index.prepare() == []
+    before = files(writer.catalogue)
+    store(writer, tapes, "fg")
+    index.refresh()
+    assert_in_step(index, writer.catalogue)
+    until = time.monotonic() + 60
+    while set(before) & set(files(writer.catalogue)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not set(before) & set(files(writer.catalogue))
+    assert_in_step(index, writer.catalogue)
+
+
+def test_what_was_committed_since_the_last_refresh_is_not_found_in_parts_that_know_of_it(
+    writer: CatalogueWriter, tapes: int, parts: PartsInProcess
+) -> None:
+    index, newer = open_index(writer.catalogue, parts), open_index(writer.catalogue, parts)
+    keys = some_keys(writer.catalogue)
+    before = found_by(index, keys)[0]
+    store(writer, tapes, "fg")
+    newer.refresh()
+    assert len(found_by(newer, keys)[0]) > len(before)
+    assert found_by(index, keys)[0] == before
+    forget(writer, "a")
+    index.refresh()
+    assert_in_step(index, writer.catalogue)
+
+
+def test_a_part_that_cannot_write_answers_from_memory_and_says_so(
+    writer: CatalogueWriter, parts: PartsInProcess
+) -> None:
+    writer.catalogue.index_folder.mkdir(exist_ok=True)
+    (writer.catalogue.index_folder / "parts").write_text("in the way")
+    index = open_index(writer.catalogue, parts)
+    assert_in_step(index, writer.catalogue)
+    notes = index.prepare()
+    assert any("no index can be kept in" in note for note in notes)
+    assert any("part 2 is kept in memory" in note for note in notes)
+
+
+def test_a_part_does_not_serve_another_catalogue_nor_another_echoic(
+    writer: CatalogueWriter, parts: PartsInProcess
+) -> None:
+    spec = parts.spec(writer.catalogue, 0)
+    with pytest.raises(CatalogueError, match="is another one there"):
+        Partition(replace(spec, uuid="other")).prepare((1, 1))
+    with pytest.raises(PostingsError, match=r"not 99\.0 as this one"):
+        Partition(replace(spec, version="99.0")).prepare((1, 1))

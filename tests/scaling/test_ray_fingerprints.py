@@ -1,0 +1,254 @@
+"""Fingerprints in parts on a Ray cluster: the same answers as on one machine, come what may."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from numpy.typing import NDArray
+
+from db.catalogue import Catalogue
+from db.errors import PostingsError
+from db.fingerprint_location import ENVIRONMENT_VARIABLE, OnCluster
+from db.partitioned_index import PartitionedIndex
+from db.writer import CatalogueWriter
+from search.duplicates import find_duplicates
+from search.fingerprints import FingerprintEngine, Match
+from tests.conformance.fingerprints import KEY_BITS, FingerprintIndexSuite
+from tests.db.conftest import SCHEME, expand
+from tests.indexer.conftest import write_sound
+from tests.scaling.conftest import echoic, on_machine, raylet_of
+from tests.scaling.test_postgres_restart import wait_for
+
+N_PARTS = 3
+SR = 8000
+
+
+@pytest.fixture(scope="module")
+def here(cluster: Any) -> Iterator[OnCluster]:
+    """The cluster, and this process of it while the tests of this module last."""
+    from indexer.ray_cluster import connect, disconnect
+
+    connect(cluster.address)
+    yield OnCluster(cluster.address, N_PARTS)
+    disconnect()
+
+
+def processes(*, below: psutil.Process | None = None) -> list[psutil.Process]:
+    """Return the processes of parts, of all machines or of one."""
+    found = psutil.process_iter() if below is None else below.children(recursive=True)
+    named = []
+    for process in found:
+        with suppress(psutil.Error):
+            if any("ray::Partition" in word for word in process.cmdline()[:1]):
+                named.append(process)
+    return named
+
+
+class TestOnRay(FingerprintIndexSuite):
+    """Three parts on two machines; the database is PostgreSQL."""
+
+    @pytest.fixture
+    def writer(self, url: str) -> Iterator[CatalogueWriter]:
+        with Catalogue.open(url, create=True) as catalogue, CatalogueWriter(catalogue) as writer:
+            yield writer
+
+    @pytest.fixture(scope="class", autouse=True)
+    def other(self, cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+        node = cluster.add_node(num_cpus=2, env_vars=on_machine(tmp_path_factory.mktemp("other")))
+        yield node
+        cluster.remove_node(node)
+
+    @pytest.fixture(autouse=True)
+    def place(self, here: OnCluster, writer: CatalogueWriter) -> Iterator[None]:
+        from indexer.ray_parts import end_parts
+
+        self._cluster = here
+        yield
+        end_parts(writer.catalogue, here)
+
+    def open(self, catalogue: Catalogue) -> PartitionedIndex:
+        from indexer.ray_parts import RayParts
+
+        return PartitionedIndex.open(
+            catalogue,
+            SCHEME.name,
+            expand,
+            key_bits=KEY_BITS,
+            connect=lambda: RayParts(
+                catalogue, self._cluster, SCHEME.name, expand, key_bits=KEY_BITS
+            ),
+        )
+
+    def keep(self, writer: CatalogueWriter) -> None:
+        assert self.open(writer.catalogue).prepare() == []
+
+
+# -- identification ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a catalogue; some of its recordings begin as others do."""
+    folder = tmp_path_factory.mktemp("archive")
+    for number in range(24):
+        write_sound(folder / "sounds" / f"{number:02}.wav", seed=number % 20, length_s=8 + number)
+    echoic("index", str(folder / "sounds"), "--catalogue", str(folder / "catalogue"))
+    return folder
+
+
+def queries(archive: Path) -> list[NDArray[np.float32]]:
+    """Excerpts as they are, in noise, at another speed, repeated, and what is not there."""
+    import soundfile
+
+    samples, sr = soundfile.read(archive / "sounds" / "07.wav", dtype="float32")
+    times = np.arange(0, 10, 1 / SR)
+    excerpt = np.interp(3 + times, np.arange(len(samples)) / sr, samples)
+    fast = np.interp(3 + times * 1.012, np.arange(len(samples)) / sr, samples)
+    rng = np.random.default_rng(1)
+    noise = rng.standard_normal(len(times)) * np.abs(excerpt).mean()
+    made = (excerpt, excerpt + 2 * noise, fast, np.tile(excerpt[: 2 * SR], 12), noise)
+    return [one.astype(np.float32) for one in made]
+
+
+def answers(
+    catalogue: Catalogue, archive: Path, *, at_most: int | None = None
+) -> list[list[Match]]:
+    """Everything that is said of the queries, or of the first of them, to the last digit."""
+    engine = FingerprintEngine(catalogue)
+    return [
+        engine.identify_samples(query, p_false=0.4, all_occurrences=every)
+        for query in queries(archive)[:at_most]
+        for every in (False, True)
+    ]
+
+
+@pytest.fixture
+def on_ray(
+    here: OnCluster, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., list[list[Match]]]]:
+    """Asks the parts on the cluster."""
+    from indexer.ray_parts import end_parts
+
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(here))
+    with Catalogue.open(archive / "catalogue") as catalogue:
+        yield partial(answers, catalogue, archive)
+        end_parts(catalogue, here)
+
+
+@pytest.fixture(scope="module")
+def alone(archive: Path) -> list[list[Match]]:
+    """What this machine says by itself."""
+    with Catalogue.open(archive / "catalogue") as catalogue:
+        said = answers(catalogue, archive)
+    assert sum(map(bool, said)) >= 6
+    return said
+
+
+def test_parts_on_two_machines_answer_as_one_machine_does(
+    second: Any, archive: Path, alone: list[list[Match]], on_ray: Callable[..., list[list[Match]]]
+) -> None:
+    assert on_ray() == alone
+    assert len(processes()) == N_PARTS
+    assert 0 < len(processes(below=raylet_of(second))) < N_PARTS
+
+
+def test_what_is_held_twice_is_the_same_in_parts(
+    archive: Path, on_ray: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Catalogue.open(archive / "catalogue") as catalogue:
+        in_parts = find_duplicates(catalogue)
+        monkeypatch.delenv(ENVIRONMENT_VARIABLE)
+        assert find_duplicates(catalogue) == in_parts
+        assert len(in_parts.groups) + len(in_parts.excerpts) >= 4
+
+
+def test_a_part_that_was_killed_is_made_again_of_its_files(
+    archive: Path, alone: list[list[Match]], on_ray: Callable[..., list[list[Match]]]
+) -> None:
+    assert on_ray(at_most=2) == alone[:4]
+    files = set((archive / "catalogue" / "index" / "parts").rglob("*.postings"))
+    assert len(files) >= N_PARTS
+    one, *others = processes()
+    one.kill()
+    assert on_ray(at_most=2) == alone[:4]
+    for process in others:
+        process.kill()
+    assert on_ray(at_most=2) == alone[:4]
+    assert set((archive / "catalogue" / "index" / "parts").rglob("*.postings")) == files
+
+
+def test_parts_of_a_machine_that_is_gone_are_made_again_elsewhere(
+    cluster: Any,
+    second: Any,
+    alone: list[list[Match]],
+    on_ray: Callable[..., list[list[Match]]],
+) -> None:
+    assert on_ray(at_most=2) == alone[:4]
+    assert processes(below=raylet_of(second))
+    cluster.remove_node(second, allow_graceful=False)
+    assert on_ray(at_most=2) == alone[:4]
+    assert len(processes(below=raylet_of(cluster.head_node))) == N_PARTS
+
+
+def test_where_no_cluster_is_a_query_says_what_to_do(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "ray:127.0.0.1:1")
+    query = str(archive / "sounds" / "07.wav")
+    ran = echoic("identify", query, "--catalogue", str(archive / "catalogue"), check=False)
+    assert ran.returncode == 2
+    assert "no Ray cluster answers at 127.0.0.1:1" in ran.stderr
+    assert "ECHOIC_FINGERPRINTS=files" in ran.stderr
+
+
+def test_a_part_that_does_not_answer_in_time_is_an_error(
+    here: OnCluster, archive: Path, on_ray: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Catalogue.open(archive / "catalogue") as catalogue:
+        engine = FingerprintEngine(catalogue)
+        engine.identify_samples(queries(archive)[0])
+        monkeypatch.setattr("indexer.ray_parts._PATIENCE_S", 2.0)
+        stopped = processes()[0]
+        stopped.suspend()
+        try:
+            with pytest.raises(PostingsError, match=r"of 3 of the fingerprints gives no answer"):
+                engine.identify_samples(queries(archive)[0])
+        finally:
+            stopped.resume()
+
+
+def paths_identified(query: str, catalogue: str) -> list[str]:
+    said = json.loads(echoic("identify", query, "--json", "--catalogue", catalogue).stdout)
+    return [match["path"] for match in said[0]["matches"]]
+
+
+def test_a_catalogue_remembers_its_parts_and_commands_keep_them_in_step(
+    cluster: Any, second: Any, sounds: Path, tmp_path: Path
+) -> None:
+    catalogue = str(tmp_path / "catalogue")
+    place = f"ray:{cluster.address}"
+    echoic("index", str(sounds / "north"), "--catalogue", catalogue)
+    said = echoic("repair", "--fingerprints", place, "--catalogue", catalogue).stdout
+    assert f"Looking fingerprints up at {place}?parts=2 from now on." in said
+    folder = Path(catalogue) / "index"
+    assert list(folder.glob("*.postings")) == []
+    ran = echoic("index", str(sounds / "south"), "--catalogue", catalogue)
+    assert "fingerprints" not in ran.stderr
+    assert list(folder.glob("*.postings")) == []
+    assert f"index on {place}?parts=2" in echoic("status", "--catalogue", catalogue).stdout
+    query = str(sounds / "south" / "08.wav")
+    assert paths_identified(query, catalogue) == [query]
+    echoic("forget", query, "--yes", "--catalogue", catalogue)
+    assert paths_identified(query, catalogue) == []
+    assert "up to date" in echoic("repair", "--catalogue", catalogue).stdout
+    assert "All is well" in echoic("check", "--catalogue", catalogue, check=False).stdout
+    said = echoic("repair", "--fingerprints", "files", "--catalogue", catalogue).stdout
+    assert f"Ended the parts on {place}?parts=2." in said
+    wait_for(lambda: not processes())
+    assert len(list(folder.glob("*.postings"))) == 1
