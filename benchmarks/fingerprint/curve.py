@@ -16,7 +16,7 @@ from benchmarks.fingerprint.significance import RESULTS
 from search.significance import Law
 
 _WIDTH, _HEIGHT, _MARGIN = 640, 400, 56
-_SCORES, _DECADES = (5.0, 17.0), 5
+_SCORES, _DECADES = (7.0, 19.0), 5
 _COLOURS = {2.0: "#c0392b", 5.0: "#2471a3", 10.0: "#1e8449"}
 
 
