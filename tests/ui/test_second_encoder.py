@@ -183,6 +183,7 @@ def test_a_chosen_encoder_that_is_gone_says_how_to_take_the_choice_back(
 def test_the_choice_outlives_an_update_of_the_catalogue(home: Path, made: Path) -> None:
     echoic(home, "models", "default", FAMILY)
     with closing(sqlite3.connect(home / "catalogue" / "catalogue.sqlite")) as connection:
+        connection.execute("DROP TABLE changes")
         connection.execute("DROP TABLE calibrations")
         connection.execute("UPDATE alembic_version SET version_num = '0005'")
         connection.commit()
