@@ -23,7 +23,7 @@ from db.damage import (
     drop_damaged_fingerprint,
     drop_damaged_vectors,
 )
-from db.errors import PostingsError
+from db.errors import PostingsError, StorageError
 from db.features import note_removal
 from db.fingerprint_index import save_fingerprint_index
 from db.fingerprint_location import cluster_of_fingerprints
@@ -319,6 +319,8 @@ def _file_fault(path: AnyFile, file: KnownFile, *, contents: bool) -> tuple[str,
             )
     except FileNotFoundError:
         return "it is no longer there", reindex
+    except StorageError as error:
+        return f"it cannot be read ({error})", "check it again when its storage answers"
     except OSError as error:
         return f"it cannot be read: {error.strerror}", "give yourself the right to read it"
     return None

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from db import landmarks as blobs
+from db.changes import changes_counted
 from db.errors import CatalogueError, EncoderMismatch
 from db.landmarks import Landmarks
 from db.records import EncoderInfo, SchemeInfo
@@ -169,6 +170,15 @@ class FeatureStore:
         self._described |= {row.recording_id: row for row in session.scalars(described)}
 
 
+def _beyond_all_before(session: Session) -> int:
+    """Return a number of removals that one of this name, forgotten since, cannot have had.
+
+    Numbers are given out anew after it was forgotten; how far they are and how many were removed
+    tells readers, and parts on other machines, which numbering they have seen.
+    """
+    return changes_counted(session.connection())
+
+
 def _encoder_row(session: Session, encoder: EncoderInfo) -> EncoderRow:
     row = session.scalar(select(EncoderRow).where(EncoderRow.name == encoder.name))
     if row is None:
@@ -179,7 +189,7 @@ def _encoder_row(session: Session, encoder: EncoderInfo) -> EncoderRow:
             window_s=encoder.window_s,
             hop_s=encoder.hop_s,
             next_segment=0,
-            n_removals=0,
+            n_removals=_beyond_all_before(session),
         )
         session.add(row)
         session.flush()
@@ -215,7 +225,10 @@ def _scheme_row(session: Session, scheme: SchemeInfo) -> FingerprintSchemeRow:
     row = session.scalar(query)
     if row is None:
         row = FingerprintSchemeRow(
-            name=scheme.name, frame_s=scheme.frame_s, next_frame=0, n_removals=0
+            name=scheme.name,
+            frame_s=scheme.frame_s,
+            next_frame=0,
+            n_removals=_beyond_all_before(session),
         )
         session.add(row)
         session.flush()

@@ -53,12 +53,15 @@ class _Work:
     held : FillingIndex
     filled : Filled
         What SQL is to know of it, but for what it holds then.
+    is_new : bool
+        Whether it was made for this, and is noted as left behind until it is in force.
     replaced : LeftBehind or None
         What it takes the place of.
     """
 
     held: FillingIndex
     filled: Filled
+    is_new: bool = False
     replaced: LeftBehind | None = None
 
 
@@ -235,12 +238,17 @@ class MilvusStore:
             n_vectors=len(held),
         )
         _assure_ours(server, filled)
+        if work.is_new:
+            # A copy that was made meanwhile knows the old token as one to tidy away.
+            filled = filled.with_token(new_token())
         with writer.catalogue.transaction(of_contents=False) as session:
             assure_alone()
             filled.write(session, self._encoder_id, held.ids())
             settle(session, filled.collection)
             if work.replaced is not None:
                 leave_behind(session, work.replaced)
+        if work.is_new:
+            server.set_token(filled.collection, filled.tokens[-1])
         held.purge()
         drop_left_behind(self._catalogue, server)
         self._loaded = filled.collection, filled.tokens[-1]
@@ -302,7 +310,7 @@ class MilvusStore:
         is_small = server.is_lite or n_segments <= EXACT_UP_TO
         kind = EXACT if is_small else CLUSTERED
         held = FillingIndex.create(server, name, self._encoder.dim, kind=kind, token=token)
-        return _Work(held, filled, replaced)
+        return _Work(held, filled, is_new=True, replaced=replaced)
 
 
 def _assure_ours(server: MilvusServer, filled: Filled) -> None:

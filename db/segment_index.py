@@ -6,6 +6,7 @@ damaged is rebuilt in memory. A reader never writes; the writer saves after a ru
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -28,6 +29,7 @@ from db.vectors import VectorIndex, expand_ranges, pack_ranges, unpack
 from db.writer import CatalogueWriter
 
 _BLOBS_AT_ONCE = 200
+_AGAIN_AFTER_S = 5.0  # a server that lacks vectors is looked at again
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +69,7 @@ class SegmentIndex:
         self._seen: int | None = None
         self._damaged: dict[int, str] = {}
         self._n_lacking = 0
+        self._again_at = 0.0
         self._changing = threading.Lock()
 
     @classmethod
@@ -234,20 +237,34 @@ class SegmentIndex:
     def _is_current(self) -> bool:
         with self._catalogue.session() as session:
             seen, place = changes_counted(session.connection()), location_in(session)
-        is_in_step = seen == self._seen and place == self._store.place
-        return is_in_step and not self._store.is_lost()
+        if seen != self._seen or self._store.is_lost():
+            return False
+        is_waiting = place != self._store.place or self._n_lacking > 0
+        return not is_waiting or time.monotonic() < self._again_at
 
     def _follow(self) -> None:
         """Search what is kept by now, where it is kept by now."""
         exchange, store, loaded = self._read(), self._store, self._loaded
-        if vector_location(self._catalogue) != store.place:
-            store = open_store(self._catalogue, self._encoder_id, self.encoder)
-            loaded = store.load()
-        elif self._seen is not None and (
-            exchange is None or store.is_lost() or store.is_outdated(loaded)
+        is_open, place = self._seen is not None, vector_location(self._catalogue)
+        if place != store.place:
+            (store, loaded), exchange = self._moved(store, loaded), None
+        elif is_open and (
+            exchange is None or self._n_lacking or store.is_lost() or store.is_outdated(loaded)
         ):
             loaded = store.load()
         self._take(loaded, store, exchange)
+        # What is lacking comes without a change of contents: somebody sends it to the server.
+        is_waiting = place != store.place or self._n_lacking > 0
+        self._again_at = time.monotonic() + _AGAIN_AFTER_S if is_waiting else 0.0
+
+    def _moved(self, store: VectorStore, loaded: Loaded) -> tuple[VectorStore, Loaded]:
+        """Open the new place; stay at the old one while that holds all and the new one does not."""
+        new = open_store(self._catalogue, self._encoder_id, self.encoder)
+        found = new.load()
+        is_complete = self._seen is not None and not self._n_lacking
+        if is_complete and self._put_in_step(found.index, None, new.most_lacking):
+            return store, loaded
+        return new, found
 
     def _read(self) -> Exchange | None:
         """Read what recordings own; return how that differs from what an index is in step with.
@@ -282,8 +299,11 @@ class SegmentIndex:
         followed = self._in_step is not None and self._in_step.index is index
         self._in_step = None  # should this be cut off, all is compared the next time
         if exchange is None or not followed:
+            self._damaged = {}
             exchange = self._compared(index)
         gone, come = exchange.gone, exchange.come
+        changed = {*gone[:, 0].tolist(), *come[:, 0].tolist()}
+        self._damaged = {id_: why for id_, why in self._damaged.items() if id_ not in changed}
         if len(gone):
             index.remove(expand_ranges(gone[:, 1], gone[:, 2]))
         n_lacking = int(come[:, 2].sum())

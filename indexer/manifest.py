@@ -12,6 +12,7 @@ from importlib.resources import as_file, files
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from db.errors import StorageForbidden
 from db.records import Description
 from db.storage import AnyFile, file_at
 from indexer.errors import ManifestError
@@ -365,6 +366,8 @@ def _read_sidecar(path: AnyFile, notes: list[str]) -> Description:
         if len(text) > _MAX_SIDECAR_BYTES:
             raise ManifestError(f"larger than {_MAX_SIDECAR_BYTES // 1_000_000} MB")
         content = json.loads(text.decode("utf-8-sig"))
+    except StorageForbidden as error:
+        raise ManifestError(str(error)) from error
     except OSError as error:
         raise ManifestError(f"cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested too deeply

@@ -90,8 +90,11 @@ class RayParts:
         except ray.exceptions.GetTimeoutError as error:
             raise self._silent(number, "it may still be made of the database") from error
         except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, EchoicError):
+            if isinstance(error.cause, PostingsError):
                 raise error.cause from None
+            if isinstance(error.cause, EchoicError):
+                # What ails the machine of a part does not ail this one.
+                raise self._silent(number, str(error.cause)) from error
             raise self._silent(number, last_line(error)) from error
         except ray.exceptions.RayError as error:
             if until is not None and time.monotonic() > until:

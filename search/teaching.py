@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from db.catalogue import Catalogue
 from db.content import content_hash
+from db.errors import StorageError
 from db.records import RecordingInfo
 from db.sound_classes import (
     SoundClass,
@@ -178,6 +179,8 @@ def _fault(catalogue: Catalogue, model: Encoder, example: SoundExample) -> str |
     path = _place(recording, example)
     try:
         same = content_hash(path) == example.content_hash
+    except StorageError as error:
+        return str(error)
     except OSError:
         return f"{path} is no longer there"
     return None if same else f"{path} is no longer what it was"

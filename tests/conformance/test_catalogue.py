@@ -202,9 +202,9 @@ def frame_ranges(writer: CatalogueWriter) -> list[tuple[int, int]]:
         return [(first, count) for first, count in rows]
 
 
-def n_removals(writer: CatalogueWriter) -> int | None:
+def n_removals(writer: CatalogueWriter) -> int:
     with writer.catalogue.session() as session:
-        return session.scalar(select(FingerprintSchemeRow.n_removals))
+        return session.scalars(select(FingerprintSchemeRow.n_removals)).one()
 
 
 def test_frame_numbers_keep_a_distance_and_are_never_used_again(
@@ -215,13 +215,13 @@ def test_frame_numbers_keep_a_distance_and_are_never_used_again(
     store(writer, fingerprinted(analysis(tapes, "a.wav")))  # again: nothing new
     second = 750 + GUARD_FRAMES
     assert frame_ranges(writer) == [(0, 750), (second, 750)]
-    assert n_removals(writer) == 0
+    before = n_removals(writer)
     store(writer, fingerprinted(analysis(tapes, "b.wav", "another content")))
     assert frame_ranges(writer) == [(0, 750), (2 * second, 750)]
-    assert n_removals(writer) == 1
+    assert n_removals(writer) == before + 1
     writer.forget_collection(tapes)
     assert frame_ranges(writer) == []
-    assert n_removals(writer) == 3
+    assert n_removals(writer) == before + 3
 
 
 def broken(**changes: object) -> Landmarks:

@@ -1,6 +1,7 @@
 """Fingerprints in parts on a Ray cluster: the same answers as on one machine, come what may."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -150,9 +151,30 @@ def alone(archive: Path) -> list[list[Match]]:
     return said
 
 
-def test_parts_on_two_machines_answer_as_one_machine_does(
-    second: Any, archive: Path, alone: list[list[Match]], on_ray: Callable[..., list[list[Match]]]
+def divide(
+    second: Any, archive: Path, here: OnCluster, on_ray: Callable[..., list[list[Match]]]
 ) -> None:
+    """Start the parts, on two machines: to a new one Ray gives none, or all, for a moment."""
+    from indexer.ray_parts import end_parts
+
+    for _ in range(10):
+        on_ray(at_most=1)
+        if 0 < len(processes(below=raylet_of(second))) < N_PARTS:
+            return
+        with Catalogue.open(archive / "catalogue") as catalogue:
+            end_parts(catalogue, here)
+        time.sleep(1)
+    pytest.fail("Ray does not divide the parts among the machines")
+
+
+def test_parts_on_two_machines_answer_as_one_machine_does(
+    second: Any,
+    here: OnCluster,
+    archive: Path,
+    alone: list[list[Match]],
+    on_ray: Callable[..., list[list[Match]]],
+) -> None:
+    divide(second, archive, here, on_ray)
     assert on_ray() == alone
     assert len(processes()) == N_PARTS
     assert 0 < len(processes(below=raylet_of(second))) < N_PARTS
@@ -186,11 +208,13 @@ def test_a_part_that_was_killed_is_made_again_of_its_files(
 def test_parts_of_a_machine_that_is_gone_are_made_again_elsewhere(
     cluster: Any,
     second: Any,
+    here: OnCluster,
+    archive: Path,
     alone: list[list[Match]],
     on_ray: Callable[..., list[list[Match]]],
 ) -> None:
+    divide(second, archive, here, on_ray)
     assert on_ray(at_most=2) == alone[:4]
-    assert processes(below=raylet_of(second))
     cluster.remove_node(second, allow_graceful=False)
     assert on_ray(at_most=2) == alone[:4]
     assert len(processes(below=raylet_of(cluster.head_node))) == N_PARTS
