@@ -43,11 +43,11 @@ demo: $(VENV)/.installed
 	@echo "    $(ECHOIC) ui --catalogue $(DEMO)/catalogue"
 
 test: $(VENV)/.installed-dev lint
-	$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal --rerun-show-tracebacks
 
 # Echoic past one machine: servers are started for the tests and stopped, several machines imitated.
 scaling: $(VENV)/.installed-scaling
-	$(BIN)/pytest tests/scaling --reruns 2 # a busy machine may miss the moment at which something is stopped
+	$(BIN)/pytest tests/scaling --reruns 2 --rerun-show-tracebacks # a busy machine may miss the moment at which something is stopped
 
 $(VENV)/.installed-scaling: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --editable '.[dev,milvus,postgres,ray]'

@@ -3,6 +3,7 @@
 import io
 import shutil
 import struct
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -275,12 +276,13 @@ def test_a_lasso_selects_and_makes_a_list(map_page: "Page", map_address: str, ow
     page.get_by_text("What is selected").click()
     assert page.locator(".chosen li").count() == 1
     page.get_by_role("button", name="Add to a list").click()
-    name = page.get_by_role("dialog").get_by_role("combobox")
-    name.fill("from the map")
-    name.press("Enter")
+    name = f"from the map {time.time_ns()}"  # what an attempt before has left is not meant
+    box = page.get_by_role("dialog").get_by_role("combobox")
+    box.fill(name)
+    box.press("Enter")
     page.get_by_role("dialog").get_by_role("button", name="Add", exact=True).click()
-    page.get_by_text("Added 1 passage to from the map").wait_for()
-    out, _ = within("lists", "show", "from the map", "--catalogue", own)
+    page.get_by_text(f"Added 1 passage to {name}").wait_for()
+    out, _ = within("lists", "show", name, "--catalogue", own)
     assert f"#{points.ids[1]} " in out
 
 
