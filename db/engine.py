@@ -8,6 +8,7 @@ import os
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ _TURN_WAIT: Final = "60s"
 # the server, where a machine that has vanished in its turn would keep all others waiting.
 _CONNECTING: Final[dict[str, Any]] = {
     "application_name": "echoic",
+    "client_encoding": "UTF8",
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -124,6 +126,30 @@ def _connecting(url: URL) -> dict[str, Any]:
     theirs = url.query.get("options") or os.environ.get("PGOPTIONS", "")
     said = [theirs] if isinstance(theirs, str) else theirs
     return ours | {"options": " ".join((_OF_THE_SERVER, *said))}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerDatabase:
+    """What has to be right with a database on a server before anything is asked of it.
+
+    Attributes
+    ----------
+    name : str
+    encoding : str
+        As PostgreSQL names it: ``UTF8``.
+    schema : str or None
+        Where tables are made; None if this user may use none.
+    """
+
+    name: str
+    encoding: str
+    schema: str | None
+
+
+def server_database(connection: Connection) -> ServerDatabase:
+    """Return what a server says of the database that one is connected to."""
+    query = text("SELECT current_database(), current_setting('server_encoding'), current_schema()")
+    return ServerDatabase(*connection.execute(query).one())
 
 
 def compact(engine: Engine) -> str | None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, insert, inspect, select, text
 
-from db.engine import for_writing, make_engine, sqlite_url
+from db.engine import for_writing, make_engine, server_database, sqlite_url
 from db.errors import CatalogueError, CatalogueMissing, CatalogueVersionError
 from db.location import index_folder
 from db.lock import Lock, WriterLock
 from db.schema import REVISION, CatalogueInfo
-from db.server import server_url, shown, telling
+from db.server import assure_fit, assure_no_url, server_url, shown, telling
 
 if TYPE_CHECKING:
     from db.server_lock import ServerLock
@@ -40,6 +40,7 @@ def open_database(location: str, *, create: bool) -> tuple[Engine, Path]:
     if "://" in location:
         folder, engine = None, _connect_to_url(location)
     else:
+        assure_no_url(location)
         folder = Path(location).expanduser().absolute()
         engine = _connect_to_folder(folder, create=create)
     location = shown(location)
@@ -129,16 +130,18 @@ def _missing(location: str) -> CatalogueMissing:
     return CatalogueMissing(f"there is no catalogue at {location}: `echoic index FOLDER` makes one")
 
 
-def _revision(engine: Engine) -> str | None:
+def _revision(engine: Engine, location: str) -> str | None:
     # Alembic would tell, but importing it costs every search a quarter of a second.
     with engine.connect() as connection:
+        if engine.dialect.name != "sqlite":
+            assure_fit(server_database(connection), location)
         if not inspect(connection).has_table("alembic_version"):
             return None
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _bring_to_format(engine: Engine, location: str, folder: Path | None, *, create: bool) -> None:
-    revision = _revision(engine)
+    revision = _revision(engine, location)
     if revision == REVISION:
         return
     if revision is None and not create:

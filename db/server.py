@@ -3,6 +3,8 @@
 A password may stand in the URL, so no URL is ever shown as it was given.
 """
 
+import getpass
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from db.engine import ServerDatabase
 from db.errors import CatalogueError, CatalogueUnreachable, TurnMissed
 
 # Users and passwords may hold what ends them in a URL: rather too much is hidden than too little.
@@ -23,6 +26,12 @@ _LIKE: Final = "postgresql://USER@HOST/DATABASE"
 # Of class 08 the connection, of 57 the server itself; 53300: it has no room for another connection.
 _AWAY: Final = ("08", "57P01", "57P02", "57P03", "53300")
 _NO_TURN: Final = "55P03"
+_NO_RIGHT: Final = "42501"
+
+# A drive of Windows has one letter.
+_LIKE_A_URL: Final = re.compile(
+    r"[A-Za-z][\w+.-]+:/|postgres(?:ql)?(?:\+\w+)?(?::|//)", re.IGNORECASE
+)
 
 _CAUSES: Final = (
     (
@@ -42,6 +51,16 @@ _CAUSES: Final = (
         re.compile(r'(?:authentication failed for user|for user) "(?P<name>[^"]*)"'),
         "the database server {server} does not let the user {name!r} in: look for a slip in the "
         "password (in the URL, PGPASSWORD or ~/.pgpass), or in the server's pg_hba.conf",
+    ),
+    (
+        re.compile(r'permission denied for database "(?P<name>[^"]*)"'),
+        "the user {user} may not connect to the database {name!r} on {server}: who administers it "
+        'gives the right with GRANT CONNECT ON DATABASE "{name}" TO "{user}"',
+    ),
+    (
+        re.compile(r"invalid (?P<what>(?:connection option|\w+ value).*)"),
+        "the URL of the catalogue asks {server} for what there is not ({what}): look for a slip "
+        "after its question mark",
     ),
     (
         re.compile(r"too many (?:clients|connections)|connection slots are reserved"),
@@ -91,6 +110,41 @@ def server_url(location: str) -> URL:
     return url.set(drivername=_DRIVER)
 
 
+def assure_no_url(location: str) -> None:
+    """Refuse a folder whose name was meant as a URL, so that none of that name is made.
+
+    Raises
+    ------
+    CatalogueError
+        If it begins as a URL does.
+    """
+    if _LIKE_A_URL.match(location):
+        # Not repeated here: a password may stand anywhere in it.
+        raise CatalogueError(
+            f"what is given as the catalogue begins as a URL, and is none: that of a database is "
+            f"like {_LIKE}, with two slashes; a folder of such a name is given as ./NAME"
+        )
+
+
+def assure_fit(database: ServerDatabase, location: str) -> None:
+    """Refuse a database in which a catalogue would fail later.
+
+    Raises
+    ------
+    CatalogueError
+        If it cannot hold all letters, or this user may use no schema of it.
+    """
+    if database.encoding != "UTF8":
+        _, options = _server(location)
+        raise CatalogueError(
+            f"the database {database.name!r} is encoded in {database.encoding}, and a catalogue "
+            "needs UTF-8 for the names of files: make another with "
+            f"`createdb {options}-E UTF8 -T template0 NAME`, and put its name into the URL"
+        )
+    if database.schema is None:
+        raise CatalogueError(_no_right(location, "no schema may be used", "read"))
+
+
 @contextmanager
 def telling(location: str, doing: str) -> Iterator[None]:
     """Turn what a database raises into words.
@@ -129,7 +183,9 @@ def _in_words(error: DBAPIError, location: str, doing: str) -> CatalogueError:
             f"another process has been writing to the catalogue {location} for a minute without a "
             "pause: try again when it has finished"
         )
-    if "://" in location and _is_away(error, state):
+    if state == _NO_RIGHT:
+        return CatalogueError(_no_right(location, said, doing))
+    if "://" in location and (_is_away(error, state) or said.startswith("invalid connection")):
         return _unreachable(location, said)
     after = (
         "what was committed before is safe"
@@ -147,19 +203,55 @@ def _is_away(error: DBAPIError, state: str | None) -> bool:
 
 
 def _unreachable(location: str, said: str) -> CatalogueUnreachable:
-    url = make_url(location)
-    host = url.host or str(url.query.get("host", "")) or "of this machine"
-    server = f"{host}:{url.port}" if url.port else host
-    options = f"-h {host} " if url.host or "host" in url.query else ""
-    options += f"-p {url.port} " if url.port else ""
-    options += f"-U {url.username} " if url.username else ""
+    server, options = _server(location)
+    words = {"server": server, "options": options, "user": _user(location)}
     for pattern, sentence in _CAUSES:
         found = pattern.search(said)
         if found:
-            return CatalogueUnreachable(
-                sentence.format(server=server, options=options, **found.groupdict())
-            )
+            return CatalogueUnreachable(sentence.format(**words | found.groupdict()))
     return CatalogueUnreachable(
         f"the database server {server} does not answer ({said}): start it, or look for a slip in "
         "its address"
+    )
+
+
+def _server(location: str) -> tuple[str, str]:
+    """Return what the server is called, and the options by which its own tools reach it."""
+    url = make_url(location)
+    host = url.host or str(url.query.get("host", "")) or "of this machine"
+    options = f"-h {host} " if url.host or "host" in url.query else ""
+    options += f"-p {url.port} " if url.port else ""
+    options += f"-U {url.username} " if url.username else ""
+    return f"{host}:{url.port}" if url.port else host, options
+
+
+def _user(location: str) -> str:
+    """Return who one is for the server, by the rules of its driver."""
+    url = make_url(location)
+    given = url.username or str(url.query.get("user", "")) or os.environ.get("PGUSER")
+    return given or getpass.getuser()
+
+
+def _no_right(location: str, said: str, doing: str) -> str:
+    """Say which right is missing, and how it is given."""
+    user = _user(location)
+    schema = re.search(r"for schema (\S+)", said)
+    if "must be owner" in said:
+        return (
+            f"the catalogue {location} has to be brought up to date by the owner of its tables "
+            f"({said}): run `echoic index` once as that user"
+        )
+    if schema or said == "no schema may be used":
+        name = schema[1] if schema else "public"
+        remedy = f'GRANT USAGE, CREATE ON SCHEMA {name} TO "{user}"'
+    elif doing == "read":
+        remedy = f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{user}"'
+    else:
+        remedy = (
+            f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "{user}"; '
+            f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "{user}"'
+        )
+    return (
+        f"the catalogue {location} cannot be {doing}: the user {user} lacks a right ({said}). "
+        f"Who administers the database gives it there: {remedy}"
     )

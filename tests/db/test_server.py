@@ -69,6 +69,36 @@ def test_a_url_of_something_else_is_refused_without_its_password(
     assert "ret" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "location",
+    [
+        "postgresql:/ada:secret@host/db",
+        "postgresql:ada",
+        "PostgreSQL+psycopg:/db",
+        "postgres//ada:secret@host/db",
+        "s3:/archive/catalogue",
+        "sqlite:/catalogue",
+    ],
+)
+def test_a_url_with_a_slip_in_it_is_refused_and_makes_no_folder(
+    location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CatalogueError, match="with two slashes") as raised:
+        Catalogue.open(location, create=True)
+    assert "secret" not in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["tapes: 1962", "postgresql", "./s3:", "postgres 15/catalogue"])
+def test_a_folder_with_a_colon_in_its_name_can_hold_a_catalogue(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Catalogue.open(name, create=True).close()
+    assert (tmp_path / name).is_dir()
+
+
 def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
     pytest.importorskip("psycopg", reason="install echoic[postgres] to test on PostgreSQL")
     with pytest.raises(CatalogueUnreachable, match=r"does not answer.*start it") as raised:
