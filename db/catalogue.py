@@ -143,6 +143,16 @@ class Catalogue:
             return session.get_one(CatalogueInfo, "uuid").value
 
     @property
+    def secret_location(self) -> str:
+        """By what a process on another machine can open it: the URL may hold the password.
+
+        So it is given to such a process, and never shown, logged or written to a file.
+        """
+        if "://" in self.location:
+            return self._engine.url.render_as_string(hide_password=False)
+        return str(Path(self.location).expanduser().absolute())
+
+    @property
     def index_folder(self) -> Path:
         """Where the index files are; all of them can be rebuilt from the database."""
         return self.cache.folder / "index"

@@ -6,7 +6,7 @@ and nobody is answered by what was forgotten before they asked.
 """
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final, TypeAlias
 
@@ -37,7 +37,7 @@ class PartSpec:
     Attributes
     ----------
     location : str
-        Of the catalogue; the same on all machines.
+        Of the catalogue, the same on all machines; a password may stand in it.
     uuid : str
         The catalogue's: another that lies at the same place is not served.
     version : str
@@ -50,7 +50,7 @@ class PartSpec:
     part : Part
     """
 
-    location: str
+    location: str = field(repr=False)
     uuid: str
     version: str
     scheme: str
@@ -157,8 +157,8 @@ class Partition:
             if catalogue.uuid != spec.uuid:
                 catalogue.close()
                 raise CatalogueError(
-                    f"the catalogue at {spec.location} is another one there: it has to lie at the "
-                    "same place on all machines"
+                    f"the catalogue at {catalogue.location} is another one there: it has to lie at "
+                    "the same place on all machines"
                 )
             self._catalogue = catalogue
         # A large part is built in little memory only if it goes into files at once.

@@ -37,6 +37,11 @@ LOCAL = "local"
 """The address of a cluster on this machine alone, made for one run."""
 
 _ANSWERS_WITHIN_S = 5.0
+_LAST_PORT = 65_535
+
+# How a talk by HTTP/2 begins; the server begins with settings of its own, frames of type 4.
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+_SETTINGS = b"\x04"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -77,11 +82,9 @@ def connect(address: str, n_workers: int | None = None) -> None:
     if ray.is_initialized():
         return
     options: dict[str, Any] = {"include_dashboard": False, "num_cpus": n_workers and n_workers + 1}
-    if address == "auto":
-        address = os.environ.get("RAY_ADDRESS") or "auto"
+    address = assure_that_it_answers(address)
     if address != LOCAL:
         options = {}
-        _assure_that_it_answers(address)
     with _our_own_signals():
         try:
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
@@ -96,20 +99,56 @@ def connect(address: str, n_workers: int | None = None) -> None:
     _ray_worker._worker_logs_enabled = False
 
 
-def _assure_that_it_answers(address: str) -> None:
-    """Fail at once where Ray would try for many minutes."""
+def assure_that_it_answers(address: str) -> str:
+    """Fail at once where there is no cluster, and Ray would try for many minutes.
+
+    Parameters
+    ----------
+    address : str
+        As `connect` takes it.
+
+    Returns
+    -------
+    str
+        The address that is meant by it.
+
+    Raises
+    ------
+    ClusterUnusable
+        If it is no address, or nothing answers there.
+    """
     if address == "auto":
-        return  # it looks for a cluster among the processes of this machine
+        address = os.environ.get("RAY_ADDRESS") or "auto"
+    if address in (LOCAL, "auto"):
+        return address  # to be made; or looked for among the processes of this machine
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or "/" in address:
-        raise ClusterUnusable(f"{address!r} is no address of a Ray cluster: give HOST:PORT or auto")
-    try:
-        socket.create_connection((host, int(port)), timeout=_ANSWERS_WITHIN_S).close()
-    except (OSError, OverflowError) as error:
+    if not host or not port.isdecimal() or "/" in address or not 0 < int(port) <= _LAST_PORT:
         raise ClusterUnusable(
-            f"no Ray cluster answers at {address} ({error}): `ray start --head --port={port}` "
-            "begins one"
+            f"{address!r} is no address of a Ray cluster: give HOST:PORT, with the port of its "
+            "`ray start --head`, 6379 by default; auto for the cluster that this machine belongs "
+            "to; or local for one that is made here for one run"
+        )
+    try:
+        speaks = _speaks_as_ray_does(host, int(port))
+    except OSError as error:
+        raise ClusterUnusable(
+            f"no Ray cluster answers at {address} ({error}): look for a slip in it, or begin one "
+            f"with `ray start --head --port={port}` on that machine"
         ) from error
+    if not speaks:
+        raise ClusterUnusable(
+            f"what answers at {address} is no Ray cluster: its port is that of `ray start --head`, "
+            "6379 by default, and not that of its dashboard"
+        )
+    return address
+
+
+def _speaks_as_ray_does(host: str, port: int) -> bool:
+    with socket.create_connection((host, port), timeout=_ANSWERS_WITHIN_S) as asked:
+        if os.environ.get("RAY_USE_TLS", "0") != "0":
+            return True  # it answers nobody in the clear
+        asked.sendall(_HELLO)
+        return asked.recv(9)[3:4] == _SETTINGS
 
 
 @contextmanager
@@ -188,6 +227,7 @@ __all__ = [
     "ClusterUnusable",
     "Node",
     "NodeAffinitySchedulingStrategy",
+    "assure_that_it_answers",
     "connect",
     "disconnect",
     "end_actor",

@@ -56,7 +56,7 @@ class RayParts:
     ) -> None:
         _connect(cluster)
         self._name = f"{_name_of(catalogue)} {scheme} {version('echoic')}"
-        self._spec = (_location(catalogue), catalogue.uuid, version("echoic"), scheme, expand)
+        self._spec = (catalogue.secret_location, catalogue.uuid, version("echoic"), scheme, expand)
         self._key_bits = key_bits
         self.n_parts = cluster.n_parts or self._n_known() or len(_machines())
         self._actors = [self._start(number) for number in range(self.n_parts)]

@@ -10,11 +10,12 @@ from typing import Any
 
 import psutil
 import pytest
+from sqlalchemy import make_url
 
 from tests.indexer.conftest import write_sound
 from tests.milvus import MilvusServerForTests
 from tests.milvus import server_for_tests as milvus_for_tests
-from tests.postgres import PostgresServer, server_for_tests
+from tests.postgres import GUEST_PASSWORD, PostgresServer, server_for_tests
 
 N_SOUNDS = 60
 
@@ -45,6 +46,19 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def url(postgres: PostgresServer, machine: Path) -> str:
     """An empty database."""
     return postgres.new_database()
+
+
+@pytest.fixture(scope="session")
+def guest(postgres: PostgresServer) -> str:
+    """The URL of a user who needs a password, without it."""
+    postgres.execute(f"CREATE ROLE guest LOGIN PASSWORD '{GUEST_PASSWORD}'")
+    postgres.execute("CREATE DATABASE guests OWNER guest")
+    return postgres.url("guests", "guest")
+
+
+def with_password(url: str, password: str) -> str:
+    """Return a URL with a password in it."""
+    return make_url(url).set(password=password).render_as_string(hide_password=False)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -8,19 +8,7 @@ from sqlalchemy import make_url
 from db.catalogue import Catalogue
 from db.errors import CatalogueError, CatalogueMissing, CatalogueUnreachable
 from tests.postgres import GUEST_PASSWORD, PostgresServer
-from tests.scaling.conftest import echoic
-
-
-@pytest.fixture(scope="module")
-def guest(postgres: PostgresServer) -> str:
-    """The URL of a user who needs a password, without it."""
-    postgres.execute(f"CREATE ROLE guest LOGIN PASSWORD '{GUEST_PASSWORD}'")
-    postgres.execute("CREATE DATABASE guests OWNER guest")
-    return postgres.url("guests", "guest")
-
-
-def with_password(url: str, password: str) -> str:
-    return make_url(url).set(password=password).render_as_string(hide_password=False)
+from tests.scaling.conftest import echoic, with_password
 
 
 def test_a_database_that_is_not_there_is_answered_with_the_command_that_makes_it(

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -226,15 +228,34 @@ def test_a_polite_kill_ends_the_run_after_the_files_in_hand(
         ("127.0.0.1:1", "no Ray cluster answers at 127.0.0.1:1"),
         ("nonsense", "is no address of a Ray cluster"),
         ("ray://host:10001", "is no address of a Ray cluster"),
+        ("127.0.0.1:99999", "is no address of a Ray cluster"),
     ],
 )
-def test_where_no_cluster_is_the_run_says_so_at_once(
-    folders: list[str], tmp_path: Path, address: str, said: str
+def test_where_no_cluster_is_the_run_says_so_at_once_even_with_nothing_to_do(
+    tmp_path: Path, address: str, said: str
 ) -> None:
-    catalogue = str(tmp_path / "catalogue")
-    ran = echoic("index", folders[0], "--catalogue", catalogue, "--ray", address, check=False)
+    catalogue, nothing = str(tmp_path / "catalogue"), tmp_path / "nothing"
+    nothing.mkdir()
+    ran = echoic("index", str(nothing), "--catalogue", catalogue, "--ray", address, check=False)
     assert ran.returncode == 2
     assert said in ran.stderr
+
+
+def test_a_port_at_which_something_else_answers_is_told_at_once() -> None:
+    from indexer.ray_cluster import ClusterUnusable, assure_that_it_answers
+
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{other.server_port}"
+        with pytest.raises(ClusterUnusable, match=f"answers at {address} is no Ray cluster"):
+            assure_that_it_answers(address)
+        other.shutdown()
+
+
+def test_the_port_of_a_cluster_is_recognised(cluster: Any) -> None:
+    from indexer.ray_cluster import assure_that_it_answers
+
+    assert assure_that_it_answers(cluster.address) == cluster.address
 
 
 def test_a_cluster_of_this_machine_alone_can_be_made_for_one_run(

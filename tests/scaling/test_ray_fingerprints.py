@@ -23,7 +23,8 @@ from search.fingerprints import FingerprintEngine, Match
 from tests.conformance.fingerprints import KEY_BITS, FingerprintIndexSuite
 from tests.db.conftest import SCHEME, expand
 from tests.indexer.conftest import write_sound
-from tests.scaling.conftest import echoic, on_machine, raylet_of
+from tests.postgres import GUEST_PASSWORD
+from tests.scaling.conftest import echoic, on_machine, raylet_of, with_password
 from tests.scaling.test_postgres_restart import wait_for
 
 N_PARTS = 3
@@ -276,3 +277,27 @@ def test_a_catalogue_remembers_its_parts_and_commands_keep_them_in_step(
     assert f"Ended the parts on {place}?parts=2." in said
     wait_for(lambda: not processes())
     assert len(list(folder.glob("*.postings"))) == 1
+
+
+def test_parts_open_a_catalogue_whose_password_is_in_the_url_and_write_it_nowhere(
+    cluster: Any, here: OnCluster, guest: str, sounds: Path, machine: Path
+) -> None:
+    url = with_password(guest, GUEST_PASSWORD)
+    place = f"ray:{here.address}?parts=2"
+    query = str(sounds / "north" / "01.wav")
+    echoic("index", str(sounds / "north"), "--catalogue", url)
+    try:
+        echoic("repair", "--fingerprints", place, "--catalogue", url)
+        assert paths_identified(query, url) == [query]
+        said = echoic("status", "--catalogue", url).stdout
+        written = Path(cluster.head_node.get_session_dir_path()).rglob("*")
+        files = [path for path in written if path.is_file()]
+        assert any("worker" in path.name for path in files)
+        assert [path for path in files if b"sesame" in path.read_bytes()] == []
+        import ray
+
+        named = repr(ray.util.list_named_actors(all_namespaces=True))
+        assert "fingerprints" in named
+        assert "sesame" not in named + said
+    finally:
+        echoic("repair", "--fingerprints", "files", "--catalogue", url)

@@ -42,8 +42,9 @@ def fingerprints_option(command: Command) -> Command:
         "--fingerprints",
         metavar="PLACE",
         help="Look fingerprints up at this place from now on: in parts on a Ray cluster as "
-        "ray:HOST:PORT, or in files of each machine, the word files.  [default: where they are; "
-        "files at first]",
+        "ray:HOST:PORT, or ray:auto for the one that this machine belongs to, with ?parts=N in so "
+        "many parts (else one a machine); or in files of each machine, the word files.  [default: "
+        "where they are; files at first]",
     )(command)
 
 

@@ -103,9 +103,9 @@ def analysis_options(command: Command) -> Command:
     "--ray",
     "ray_address",
     metavar="ADDRESS",
-    help="Analyse on the machines of a Ray cluster: its HOST:PORT, or auto for the one that this "
-    "machine belongs to. Then --workers counts processes on all of them.  [--workers default: one "
-    "for each core but one of each machine]",
+    help="Analyse on the machines of a Ray cluster: its HOST:PORT, auto for the one that this "
+    "machine belongs to, or local for one that is made here for this run. Then --workers counts "
+    "processes on all of them.  [--workers default: one for each core but one of each machine]",
 )
 @vectors_option
 @json_option("Print one JSON object a line while it goes on.")
@@ -408,7 +408,9 @@ def _move_vectors(location: str | None, vectors: str) -> None:
 
 def _on_ray(ctx: click.Context, address: str, n_workers: int) -> "OnRay":
     from indexer.pipeline import OnRay
+    from indexer.ray_cluster import assure_that_it_answers
 
+    assure_that_it_answers(address)  # also where there turns out to be nothing to do
     is_default = ctx.get_parameter_source("n_workers") is ParameterSource.DEFAULT
     return OnRay(address, None if is_default else n_workers, _tell)
 
