@@ -271,6 +271,8 @@ class _Run:
                 continue
             job, report = done
             if isinstance(report, WorkerDied):
+                if self._stop.is_set():
+                    continue  # it may have been told to end as well: the next run takes its file
                 failure = Failure(
                     job.collection_id,
                     job.path,

@@ -186,8 +186,10 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _serve(connection: Connection, prepare: Callable[[], Callable[[Job], Result]]) -> None:
-    # Ctrl-C reaches the whole group of processes; what is in flight is to be finished.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches the whole group of processes, and so does the SIGTERM of who ends a service;
+    # what is in flight is to be finished.
+    for polite in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(polite, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     work = prepare()
     try:

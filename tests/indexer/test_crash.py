@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -174,3 +175,26 @@ def test_indexing_killed_at_random_moments_ends_as_if_never_interrupted(
             )
         )
     assert sum(hits) >= N_KILLS // 2, "most kills came too late to prove anything"
+
+
+def test_a_polite_kill_of_all_processes_ends_the_run_and_blames_no_file(tmp_path: Path) -> None:
+    sounds, catalogue = tmp_path / "sounds", tmp_path / "catalogue"
+    write_sound(sounds / "a.wav")
+    for name in ("b.wav", "c.wav", "d.wav"):
+        write_sound(sounds / name, length_s=100.0, seed=ord(name[0]))
+    with subprocess.Popen(
+        command(sounds, catalogue),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if '"a.wav"' in line:
+                os.killpg(process.pid, signal.SIGTERM)
+    assert process.returncode == 130
+    with Catalogue.open(catalogue) as opened:
+        (collection,) = opened.collections()
+        assert opened.known_files(collection.id).keys() >= {"a.wav", "b.wav"}
+        assert opened.failures() == []

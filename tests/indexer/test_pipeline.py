@@ -1,6 +1,7 @@
 """Indexing a folder, again and again, while it changes."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -500,6 +501,24 @@ def test_a_run_that_is_stopped_finishes_what_is_in_flight_and_is_resumed(
     second = index(catalogue, archive)
     assert first.outcomes.total() + second.outcomes.total() == 35
     assert len(by_path(catalogue)) == 35
+
+
+def test_a_worker_that_dies_while_the_run_is_stopped_is_not_the_fault_of_its_file(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    write_sound(tmp_path / "sounds" / "a.wav")
+    write_sound(tmp_path / "sounds" / "b.wav", length_s=300.0)
+    stop = threading.Event()
+
+    def stop_and_kill(event: Event) -> None:
+        if isinstance(event, Done):
+            stop.set()
+            for worker in multiprocessing.active_children():
+                worker.kill()
+
+    summary = index(catalogue, tmp_path / "sounds", on_event=stop_and_kill, stop=stop)
+    assert (outcomes(summary), summary.failures) == ({"added": 1}, [])
+    assert catalogue.failures() == []
 
 
 def test_events_tell_of_every_file_after_it_was_committed(
