@@ -64,5 +64,9 @@ class StorageForbidden(StorageError):
     """The storage answers, and forbids it."""
 
 
+class StorageUnreachable(StorageError):
+    """The storage does not answer; it may do so later."""
+
+
 class ConditionError(EchoicError):
     """A condition asks for what its field cannot be asked; the message says how to put it."""

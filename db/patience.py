@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
-from db.errors import CatalogueUnreachable, TurnMissed
+from db.errors import CatalogueUnreachable, StorageUnreachable, TurnMissed
 
 _PAUSE_S: Final = 0.5
+
+_PASSES: Final = (CatalogueUnreachable, StorageUnreachable, TurnMissed)
 
 _Done = TypeVar("_Done")
 
@@ -44,7 +46,7 @@ class Patience:
 
         Raises
         ------
-        CatalogueUnreachable
+        CatalogueUnreachable, StorageUnreachable
             If it stays away for too long, or `stop` is set meanwhile.
         TurnMissed
             If the turn does not come for as long, or `stop` is set meanwhile.
@@ -53,8 +55,8 @@ class Patience:
             return work()
         try:
             return work()
-        except (CatalogueUnreachable, TurnMissed) as trouble:
-            is_away = isinstance(trouble, CatalogueUnreachable)
+        except _PASSES as trouble:
+            over = _over(trouble)
             self._say(f"Waiting: {trouble}. What was committed is safe")
             gave_way = time.monotonic()
             self._is_waiting = True
@@ -62,7 +64,7 @@ class Patience:
             done = self._again(work, gave_way)
         finally:
             self._is_waiting = False
-        self._say("The database server answers again" if is_away else "It is our turn again")
+        self._say(over)
         return done
 
     def _again(self, work: Callable[[], _Done], gave_way: float) -> _Done:
@@ -70,6 +72,13 @@ class Patience:
             time.sleep(_PAUSE_S)
             try:
                 return work()
-            except (CatalogueUnreachable, TurnMissed):
+            except _PASSES:
                 if self._stop.is_set() or time.monotonic() - gave_way >= self._most_s:
                     raise
+
+
+def _over(trouble: Exception) -> str:
+    if isinstance(trouble, TurnMissed):
+        return "It is our turn again"
+    is_storage = isinstance(trouble, StorageUnreachable)
+    return f"The {'storage' if is_storage else 'database server'} answers again"

@@ -16,8 +16,9 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from db.errors import StorageError, StorageForbidden
+from db.errors import StorageError
 from db.records import FileState
+from db.storage_faults import in_words
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _LOCAL = ("file", "local")
@@ -174,7 +175,11 @@ def is_folder(address: str) -> bool:
     with asking(address):
         storage, base = storage_at(address)
         storage.invalidate_cache()
-        return bool(storage.info(base)["type"] == "directory")
+        try:
+            return bool(storage.info(base)["type"] == "directory")
+        except PermissionError:
+            storage.ls(base)  # when this is refused too, it is said why, which S3 did not yet
+            raise
 
 
 def storage_at(address: str) -> tuple[Any, str]:
@@ -199,11 +204,8 @@ def asking(address: str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), address) from error
-    except PermissionError as error:
-        raise StorageForbidden(f"{address} may not be read: {error}") from error
     except Exception as error:  # each protocol has errors of its own
-        reason = f"{type(error).__name__}: {error}"
-        raise StorageError(f"{address} cannot be read from its storage: {reason}") from error
+        raise in_words(error, address) from error
 
 
 def remote_state(entry: Mapping[str, Any]) -> FileState:

@@ -124,9 +124,12 @@ class RemoteFile:
         if number not in self._blocks:
             try:
                 self._fetch(number)
-            except (StorageError, FileNotFoundError) as error:
-                self._fault = StorageError(str(error))
+            except FileNotFoundError as error:
+                self._fault = StorageError(f"{self} is not there any more")
                 raise self._fault from error
+            except StorageError as error:
+                self._fault = error
+                raise
         self._blocks.move_to_end(number)
         return memoryview(self._blocks[number])[position - number * _BLOCK :]
 

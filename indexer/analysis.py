@@ -105,11 +105,14 @@ class Report:
         CPU time of this process by stage.
     audio_s : float
         Length of the audio that was decoded for the result, in seconds.
+    is_of_storage : bool
+        Whether the storage failed, and so perhaps no fault of the file.
     """
 
     result: Analysis | Failure
     seconds: Mapping[str, float]
     audio_s: float = 0.0
+    is_of_storage: bool = False
 
 
 class Stage(Protocol):
@@ -255,7 +258,7 @@ class Analyser:
         """Analyse a file. Whatever is wrong with it becomes a failure, never an exception."""
         clock = _Clock()
         result: Analysis | Failure
-        audio_s = 0.0
+        audio_s, is_of_storage = 0.0, False
         try:
             result, audio_s = self._analyse(job, clock)
         except OSError as error:
@@ -263,13 +266,13 @@ class Analyser:
             result = _failure(job, clock, error.strerror or str(error))
         except StorageError as error:
             clock.enter(READ_STAGE)
-            result = _failure(job, clock, str(error))
+            result, is_of_storage = _failure(job, clock, str(error)), True
         except AudioError as error:
             result = _failure(job, clock, str(error))
         except Exception as error:  # noqa: BLE001  (one bad file never sinks a run)
             result = _failure(job, clock, f"unexpected {type(error).__name__}: {error}")
         clock.enter("done")
-        return Report(result, clock.seconds, audio_s)
+        return Report(result, clock.seconds, audio_s, is_of_storage)
 
     def _analyse(self, job: Job, clock: _Clock) -> tuple[Analysis, float]:
         path = file_at(job.root, job.path)

@@ -7,12 +7,13 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
-from db.errors import StorageForbidden
+from db.errors import StorageError, StorageUnreachable
 from db.records import Description
 from db.storage import AnyFile, file_at
 from indexer.errors import ManifestError
@@ -143,8 +144,11 @@ def table_rows(path: AnyFile, *, required: str = "path") -> Iterator[tuple[int, 
     """
     csv.field_size_limit(_MAX_FIELD)
     try:
-        with io.TextIOWrapper(path.open("rb"), encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
+        with (
+            _opened(path) as file,
+            io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text,
+        ):
+            reader = csv.reader(text, strict=True)
             names = [name.strip().casefold() for name in next(reader, [])]
             if required not in names:
                 found = ", ".join(names) or "nothing"
@@ -169,6 +173,18 @@ def table_rows(path: AnyFile, *, required: str = "path") -> Iterator[tuple[int, 
         raise ManifestError(f"{path}: not UTF-8 text: {error.reason}; save it as UTF-8") from error
     except csv.Error as error:
         raise ManifestError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+@contextmanager
+def _opened(path: AnyFile) -> Iterator[BinaryIO]:
+    """Open a table; what goes wrong while it is read is told of it, unless its storage is away."""
+    try:
+        with path.open("rb") as file:
+            yield file
+    except StorageUnreachable:
+        raise  # nothing is known of it
+    except StorageError as error:
+        raise ManifestError(str(error)) from error
     except OSError as error:
         raise ManifestError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -366,7 +382,9 @@ def _read_sidecar(path: AnyFile, notes: list[str]) -> Description:
         if len(text) > _MAX_SIDECAR_BYTES:
             raise ManifestError(f"larger than {_MAX_SIDECAR_BYTES // 1_000_000} MB")
         content = json.loads(text.decode("utf-8-sig"))
-    except StorageForbidden as error:
+    except StorageUnreachable:
+        raise  # nothing is known of it
+    except StorageError as error:
         raise ManifestError(str(error)) from error
     except OSError as error:
         raise ManifestError(f"cannot be read: {error.strerror}") from error

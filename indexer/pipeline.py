@@ -21,6 +21,7 @@ from indexer.analysis import Analyser, Job, Report
 from indexer.fingerprint import load_fingerprinter
 from indexer.fingerprint_places import prepare_parts
 from indexer.plan import SCAN_STAGE, WORKER_STAGE, KnownContents, Plan, Wanted
+from indexer.second_chances import SecondChances, Verdict
 from indexer.sources import Source, plan_source
 from indexer.workers import WorkerDied, WorkerPool
 
@@ -187,6 +188,7 @@ class _Run:
         self._stop = stop
         self._summary = Summary()
         self._again: deque[Job] = deque()
+        self._chances = SecondChances(writer.catalogue.outlast)
         self._batch: list[tuple[Job, Report]] = []
         self._committed_at = time.monotonic()
         self._n_unsaved = 0
@@ -209,6 +211,8 @@ class _Run:
                     self._analyse(pool, iter(waiting))
             finally:
                 pool.close()
+        for why in self._chances.lost.values():
+            self._summary.notes.append(f"{why}; the next run goes on with what is left of it")
         self._save_indexes()
         outlast = self._writer.catalogue.outlast
         for fingerprinter in self._wanted.fingerprinters:
@@ -270,9 +274,9 @@ class _Run:
                 self._commit()
                 continue
             job, report = done
+            if self._is_held_back(job, report):
+                continue
             if isinstance(report, WorkerDied):
-                if self._stop.is_set():
-                    continue  # it may have been told to end as well: the next run takes its file
                 failure = Failure(
                     job.collection_id,
                     job.path,
@@ -293,10 +297,25 @@ class _Run:
                 self._commit()
         self._commit()
 
+    def _is_held_back(self, job: Job, report: Report | WorkerDied) -> bool:
+        """Tell whether a file is not at fault, so that nothing is recorded of it."""
+        if isinstance(report, WorkerDied):
+            # It may have been told to end as well: the next run takes its file.
+            return self._stop.is_set()
+        if not report.is_of_storage:
+            self._chances.answered(job.root)
+            return False
+        verdict = self._chances.judge(job)
+        if verdict is Verdict.AGAIN:
+            self._again.append(job)
+        return verdict is not Verdict.FAILED
+
     def _until_stopped(self, jobs: Iterator[Job]) -> Iterator[Job]:
         for job in jobs:
             if self._stop.is_set():
                 return
+            if job.root in self._chances.lost:
+                continue
             likely = self._contents.of_size(job.state.size_bytes)
             # Also anew for the content that it had: a copy may have been completed meanwhile.
             yield replace(job, lacking=self._contents.lacking({*job.lacking, *likely}))

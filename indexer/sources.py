@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 from db.catalogue import Catalogue
 from db.errors import StorageError
 from db.records import CollectionInfo, Description
-from db.remote import checked_address, is_address, is_folder
+from db.remote import RemoteTree, checked_address, is_address, is_folder
 from db.storage import file_at
 from db.writer import CatalogueWriter
 from indexer.errors import IndexingError
@@ -83,15 +83,30 @@ def address_source(writer: CatalogueWriter, address: str, *, name: str | None = 
     try:
         folder = address if is_folder(address) else address.rpartition("/")[0]
     except FileNotFoundError as error:
-        raise SourceError(f"there is no file or folder {address}") from error
+        raise SourceError(
+            f"there is no file or folder {address}: look for a slip in the name of its bucket or "
+            "folder"
+        ) from error
     return _source(writer, address, folder, name)
 
 
 def _source(writer: CatalogueWriter, place: str, folder: str, name: str | None) -> Source:
     collection = _holder(writer.catalogue, place, name)
     if collection is None:
+        _assure_not_empty(folder)
         collection = _new_collection(writer, name, folder)
     return Source(collection, _scope(collection.root, place) or "")
+
+
+def _assure_not_empty(folder: str) -> None:
+    """Refuse to make a collection of an empty bucket: it is as good as a slip in its name."""
+    if not is_address(folder):
+        return
+    listing = RemoteTree(folder).listing()
+    if not (listing.files or listing.folders):
+        raise SourceError(
+            f"there is nothing in {folder}: look for a slip in its name, or put sounds there first"
+        )
 
 
 def manifest_source(
@@ -211,10 +226,11 @@ def plan_source(
     """
     reach = Reach(source.collection.root)
     if not reach.is_there():
-        name = source.collection.name
+        name, root = source.collection.name, source.collection.root
+        look = "look into its bucket" if is_address(root) else "connect its disk"
         raise SourceError(
-            f"the folder of the collection {name!r}, {source.collection.root}, is not there: "
-            f"connect its disk, or run `echoic relocate {name} NEW_ROOT` if it has moved"
+            f"the folder of the collection {name!r}, {root}, is not there: {look}, or run "
+            f"`echoic relocate {name} NEW_ROOT` if it has moved"
         )
     describer = _Describer(source.collection, reach)
     planner = Planner(catalogue, source.collection, wanted, contents, describer)

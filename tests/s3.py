@@ -4,15 +4,18 @@ It can be stopped and started again. Without a cache of its own it shows at once
 the folders.
 """
 
+import http.client
 import importlib.util
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -83,15 +86,74 @@ def server_for_tests(folder: Path) -> Iterator[S3ServerForTests]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in server.environment.items():
             patch.setenv(name, value)
-        _forget_other_servers()
+        forget_other_servers()
         try:
             yield server
         finally:
             server.stop()
-    _forget_other_servers()
+    forget_other_servers()
 
 
-def _forget_other_servers() -> None:
+class Guard:
+    """Stands before a server and answers some questions itself: rclone forbids nothing.
+
+    Attributes
+    ----------
+    refused : dict of str to (int, str)
+        Status and code with which it answers who asks for the bytes of an object whose address
+        ends so.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.refused: dict[str, tuple[int, str]] = {}
+        guarded, refused = url.rpartition("/")[2], self.refused
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                path = self.path.partition("?")[0]
+                for end, (status, code) in refused.items():
+                    if self.command == "GET" and path.endswith(end):
+                        said = f"<Error><Code>{code}</Code><Message>no</Message></Error>"
+                        return self._answer(status, {}, said.encode())
+                asked = http.client.HTTPConnection(guarded)
+                asked.request(self.command, self.path, headers=dict(self.headers))
+                answer = asked.getresponse()
+                return self._answer(answer.status, dict(answer.headers), answer.read())
+
+            do_HEAD = do_GET  # noqa: N815
+
+            def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+                self.send_response_only(status)
+                for name, value in headers.items():
+                    if name not in ("Content-Length", "Transfer-Encoding"):
+                        self.send_header(name, value)
+                is_head = self.command == "HEAD"
+                length = headers.get("Content-Length", "0") if is_head else str(len(body))
+                self.send_header("Content-Length", length)
+                self.end_headers()
+                if not is_head:
+                    self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    @contextmanager
+    def standing(self) -> Iterator["Guard"]:
+        """Let this process and its workers go through it."""
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ENDPOINT_URL", self.url)
+            forget_other_servers()
+            yield self
+        forget_other_servers()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def forget_other_servers() -> None:
     """Let this process and its workers go by the variables as they are now."""
     from s3fs import S3FileSystem
 

@@ -93,6 +93,7 @@ class JsonDisplay:
             elapsed_s=round(summary.elapsed_s, 3),
             stopped=summary.stopped,
             outcomes={outcome.value: n for outcome, n in summary.outcomes.items()},
+            notes=summary.notes,
             cpu_s={stage: round(seconds, 3) for stage, seconds in summary.cpu_s.items()},
         )
 

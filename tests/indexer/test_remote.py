@@ -14,8 +14,9 @@ import pytest
 from db.catalogue import Catalogue
 from db.consistency import check
 from db.content import content_hash
-from db.errors import StorageError
-from db.remote import checked_address, is_address
+from db.errors import StorageError, StorageForbidden, StorageUnreachable
+from db.patience import Patience
+from db.remote import checked_address, is_address, is_folder
 from db.remote_file import RemoteFile
 from db.storage import file_state
 from db.writer import CatalogueWriter
@@ -23,13 +24,13 @@ from indexer.analysis import READ_STAGE
 from indexer.audio import open_audio
 from indexer.errors import AudioError
 from indexer.fingerprint import DEFAULT_FINGERPRINTER
-from indexer.pipeline import Done, Event, Summary, run
+from indexer.pipeline import Done, Event, Planned, Summary, run
 from indexer.plan import EmptyFolder, Wanted
 from indexer.reach import Reach
 from indexer.sources import SourceError, address_source, folder_source, manifest_source
 from indexer.stretches import read_stretch
 from tests.indexer.conftest import write_sound
-from tests.s3 import S3ServerForTests, server_for_tests
+from tests.s3 import Guard, S3ServerForTests, server_for_tests
 
 ENCODER = "echoic-mini/2"
 
@@ -166,10 +167,11 @@ def test_a_server_that_goes_away_midway_costs_a_second_run_and_no_recording(
         summary = index(catalogue, address(bucket), stop_after_the_first)
         done = paths(catalogue, missing=False)
         assert 1 <= len(done) < 6
-        assert {failure.stage for failure in summary.failures} == {READ_STAGE}
-        assert all(failure.reason.startswith("s3://") for failure in summary.failures)
-        assert len(done) + len(summary.failures) == 6
-        with pytest.raises(StorageError, match="cannot be read from its storage"):
+        assert (summary.failures, catalogue.failures()) == ([], [])
+        (note,) = summary.notes
+        assert "does not answer" in note
+        assert "the next run goes on" in note
+        with pytest.raises(StorageUnreachable, match="cannot be read from its storage"):
             index(catalogue, address(bucket))
         assert paths(catalogue, missing=True) == set()
     finally:
@@ -177,6 +179,119 @@ def test_a_server_that_goes_away_midway_costs_a_second_run_and_no_recording(
     assert index(catalogue, address(bucket)).failures == []
     assert len(paths(catalogue, missing=False)) == 6
     assert catalogue.failures() == []
+
+
+def test_who_is_patient_waits_for_the_storage_and_then_has_every_file(
+    server: S3ServerForTests, bucket: Path, tmp_path: Path
+) -> None:
+    said: list[str] = []
+
+    def hear(sentence: str) -> None:
+        said.append(sentence)
+        if sentence.startswith("Waiting: s3://"):
+            server.start()
+
+    def stop_after_the_first(event: Event) -> None:
+        if isinstance(event, Done) and not said:
+            server.stop()
+
+    patience = Patience(hear, threading.Event(), most_s=60.0)
+    with Catalogue.open(tmp_path / "catalogue", create=True, patience=patience) as catalogue:
+        summary = index(catalogue, address(bucket), stop_after_the_first)
+        assert said[1:] == ["The storage answers again"]
+        assert (summary.failures, summary.notes) == ([], [])
+        assert len(paths(catalogue, missing=False)) == 6
+
+
+@pytest.fixture
+def guard(server: S3ServerForTests) -> Iterator[Guard]:
+    with Guard(server.environment["AWS_ENDPOINT_URL"]).standing() as standing:
+        yield standing
+
+
+def test_files_that_the_storage_does_not_give_fail_and_the_others_do_not(
+    guard: Guard, bucket: Path, catalogue: Catalogue
+) -> None:
+    # As many as are taken for a storage that is away, until it is asked.
+    guard.refused.update(dict.fromkeys(("/a.wav", "/b.flac", "/deep/c.ogg"), (403, "AccessDenied")))
+    guard.refused["/deep/d.wav"] = (403, "InvalidObjectState")
+    summary = index(catalogue, address(bucket))
+    failed = {failure.path: failure for failure in summary.failures}
+    assert failed.keys() == {"a.wav", "b.flac", "deep/c.ogg", "deep/d.wav"}
+    assert {failure.stage for failure in failed.values()} == {READ_STAGE}
+    assert "s3:GetObject" in failed["a.wav"].reason
+    assert "restored" in failed["deep/d.wav"].reason
+    assert (len(paths(catalogue, missing=False)), summary.notes) == (2, [])
+
+
+def test_descriptions_that_the_storage_does_not_give_are_reported_as_those_of_a_folder(
+    guard: Guard, bucket: Path, catalogue: Catalogue
+) -> None:
+    guard.refused.update(
+        dict.fromkeys(("/manifest.csv", "/deep/c.ogg.json"), (403, "AccessDenied"))
+    )
+    warnings: list[str] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, Planned):
+            warnings.extend(event.plan.warnings)
+
+    summary = index(catalogue, address(bucket), note)
+    assert (summary.n_found, summary.failures) == (6, [])
+    assert len(warnings) == 2
+    assert all("may not be read" in warning for warning in warnings)
+
+
+def test_what_is_forbidden_stays_so_however_far_a_file_was_read(guard: Guard, bucket: Path) -> None:
+    write_sound(bucket / "long.wav", length_s=60.0, sr=44_100)
+    with RemoteFile(address(bucket), "long.wav").open() as opened:
+        opened.read(1)
+        guard.refused["/long.wav"] = (403, "ExpiredToken")
+        opened.seek(3_000_000)
+        for _ in range(2):
+            with pytest.raises(StorageForbidden, match="credentials have expired"):
+                opened.read(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("AWS_ACCESS_KEY_ID", "slip", "does not know the access key.*AWS_ACCESS_KEY_ID"),
+        ("AWS_SECRET_ACCESS_KEY", "slip", "AWS_SECRET_ACCESS_KEY"),
+        ("AWS_SECRET_ACCESS_KEY", None, "no credentials.*set AWS_ACCESS_KEY_ID and"),
+        ("AWS_PROFILE", "slip", "no such profile.*AWS_PROFILE"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1", r"127.0.0.1:1 does not answer \(Connection ref"),
+        ("AWS_ENDPOINT_URL", "http://slip.invalid", "slip.invalid does not answer.*a slip in AWS_"),
+        ("AWS_ENDPOINT_URL", "127.0.0.1:9000", "AWS_ENDPOINT_URL is no URL"),
+    ],
+)
+def test_what_is_wrong_with_the_way_to_a_storage_is_told_with_what_to_do(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str | None, said: str
+) -> None:
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+    s3fs = pytest.importorskip("s3fs")
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(StorageError, match=said) as raised:
+        is_folder(address(bucket))
+    assert "Error" not in str(raised.value)
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def test_a_slip_in_the_name_of_a_bucket_or_an_empty_one_leaves_no_collection(
+    bucket: Path, catalogue: Catalogue
+) -> None:
+    (bucket.parent / f"empty-{bucket.name}").mkdir()
+    for place in (f"s3://slip-{bucket.name}", f"{address(bucket)}/slip"):
+        with pytest.raises(SourceError, match=r"no file or folder.*slip in the name"):
+            index(catalogue, place)
+    with pytest.raises(SourceError, match="nothing in s3://empty"):
+        index(catalogue, f"s3://empty-{bucket.name}")
+    with pytest.raises(StorageError, match="cannot have this name"):
+        index(catalogue, "s3://a bucket!")
+    assert catalogue.collections() == []
 
 
 def test_a_bucket_that_is_empty_or_gone_marks_nothing_missing(
