@@ -129,6 +129,26 @@ def test_what_cannot_be_done_with_an_address_is_told(catalogue: str) -> None:
     assert "there is no folder s3://tones/shallow" in said
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("identify", f"{PLACE}/a.wav"),
+        ("similar", f"{PLACE}/a.wav"),
+        ("index", "--manifest", "s3://tones/list.csv"),
+        ("search", "a tone", "--export", "s3://tones/tones.csv"),
+        ("demo", "s3://tones/demo"),
+        ("fetch", "esc50", "s3://tones/clips"),
+    ],
+)
+def test_an_address_where_a_path_belongs_is_told_and_makes_no_folder(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, said = within(*words, code=2)
+    assert f"{words[-1]} is an address: give" in said
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_collection_is_pointed_to_another_place_of_the_storage_and_back(
     server: S3ServerForTests, catalogue: str
 ) -> None:

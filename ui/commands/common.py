@@ -15,6 +15,36 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+class LocalPath(click.Path):
+    """A path on this machine; click itself makes a path of an address, too.
+
+    Parameters
+    ----------
+    instead : str
+        What can be given in place of an address.
+    dir_okay, path_type
+        As `click.Path` takes them.
+    """
+
+    def __init__(
+        self,
+        instead: str = "a path on this machine",
+        *,
+        dir_okay: bool = True,
+        path_type: type[Any] | None = None,
+    ) -> None:
+        super().__init__(dir_okay=dir_okay, path_type=path_type)
+        self._instead = instead
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse addresses, and leave the rest to click."""
+        from db.remote import is_address
+
+        if isinstance(value, str) and is_address(value):
+            self.fail(f"{printable(value)} is an address: give {self._instead}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def catalogue_option(command: Command) -> Command:
     """Add ``--catalogue`` to a command."""
     return click.option(

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from ui.commands.common import count_text
+from ui.commands.common import LocalPath, count_text
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=LocalPath(path_type=Path))
 def demo(folder: Path) -> None:
     """Write a small archive of synthetic sounds into FOLDER, to try Echoic on.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ui.commands.common import count_text, json_option, print_json
+from ui.commands.common import LocalPath, count_text, json_option, print_json
 
 if TYPE_CHECKING:
     from search.evaluation.measuring import Evaluation, Figure, Task
@@ -45,10 +45,10 @@ class Condition(click.ParamType[tuple[str, str]]):
 
 
 @click.command()
-@click.argument("manifest", type=click.Path(path_type=Path))
+@click.argument("manifest", type=LocalPath(path_type=Path))
 @click.option(
     "--root",
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     metavar="FOLDER",
     help="The folder of the manifest's files.  [default: that of the manifest]",
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ui.commands.common import Command, count_text, print_notes, printable
+from ui.commands.common import Command, LocalPath, count_text, print_notes, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ def _options() -> list[Callable[[Callable[..., Any]], Callable[..., Any]]]:
         click.option(
             "--export",
             "export_path",
-            type=click.Path(path_type=Path, dir_okay=False),
+            type=LocalPath(path_type=Path, dir_okay=False),
             metavar="FILE",
             help="Write the hits to FILE, in the format of its ending: .csv, .jsonl, .m3u8, .edl, "
             ".txt (Audacity), .selections.txt (Raven), .regions.csv (Reaper), .zip (sound).",

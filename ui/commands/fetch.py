@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from ui.commands.common import count_text
+from ui.commands.common import LocalPath, count_text
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.argument("folder", type=LocalPath(path_type=Path), required=False)
 def fetch(name: str | None, folder: Path | None) -> None:
     """Download the public collection NAME into FOLDER, and check it; without NAME, list them.
 

@@ -13,6 +13,7 @@ import click
 
 from ui.commands.common import (
     Command,
+    LocalPath,
     catalogue_option,
     duration_text,
     json_option,
@@ -108,7 +109,7 @@ def format_options(command: Command) -> Command:
 
 
 @click.command()
-@click.argument("given", nargs=-1, required=True, metavar="QUERY...")
+@click.argument("given", nargs=-1, required=True, metavar="QUERY...", type=LocalPath())
 @part_options
 @acceptance_options
 @format_options

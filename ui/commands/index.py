@@ -15,6 +15,7 @@ from click.core import ParameterSource
 
 from ui.commands.common import (
     Command,
+    LocalPath,
     absolute,
     catalogue_option,
     json_option,
@@ -87,7 +88,7 @@ def analysis_options(command: Command) -> Command:
 @click.argument("folders", nargs=-1, metavar="FOLDER...")
 @click.option(
     "--manifest",
-    type=click.Path(path_type=Path),
+    type=LocalPath("a list on this machine; --root may be an address", path_type=Path),
     metavar="CSV",
     help="Index the files on this list, with what it says of them.",
 )

@@ -10,6 +10,7 @@ import click
 
 from ui.commands.common import (
     Command,
+    LocalPath,
     catalogue_option,
     count_text,
     duration_text,
@@ -150,7 +151,12 @@ def search(
 
 
 @click.command()
-@click.argument("example")
+@click.argument(
+    "example",
+    type=LocalPath(
+        "a file on this machine, or a recording by its number, as #13, which `echoic show` tells"
+    ),
+)
 @part_options
 @output_options
 @export_options
