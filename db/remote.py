@@ -8,11 +8,13 @@ import errno
 import hashlib
 import os
 import re
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -77,10 +79,14 @@ class RemoteTree:
     """
 
     _MOST = 16  # a folder's listing, and those of the folders around it
+    _AT_ONCE = 64
+    _SMALL_BYTES = 1 << 16
 
     def __init__(self, root: str) -> None:
         self.root = root
         self._listings: OrderedDict[str, Listing] = OrderedDict()
+        self._contents: dict[str, bytes | Exception] = {}
+        self._fetchable = ("", Listing({}, frozenset()), list[str]())
 
     def listing(self, folder: str = "") -> Listing:
         """List a folder, given relative to the root: all of it, or nothing.
@@ -128,6 +134,32 @@ class RemoteTree:
             return False
         return True
 
+    def content(self, path: str) -> bytes | None:
+        """Return what is in a small file, and fetch with it those that come after it in its folder.
+
+        For files of which one after the other is read: one by one, each costs the time of the way
+        to the storage.
+
+        Returns
+        -------
+        bytes or None
+            None if it is not small.
+
+        Raises
+        ------
+        FileNotFoundError, StorageError
+            As `listing` does.
+        """
+        if path not in self._contents:
+            if not (_is_plain(path) and self.state(path).size_bytes <= self._SMALL_BYTES):
+                return None
+            self._contents = self._fetch_from(path)
+        found = self._contents[path]
+        if isinstance(found, Exception):
+            with asking(f"{self.root}/{path}"):
+                raise found
+        return found
+
     def has_folder(self, path: str) -> bool:
         """Tell whether there is a folder; the root is one.
 
@@ -141,6 +173,24 @@ class RemoteTree:
             return not path or name.name in self.listing(name.parent.as_posix()).folders
         except FileNotFoundError:
             return False
+
+    def _fetch_from(self, path: str) -> dict[str, bytes | Exception]:
+        name = PurePosixPath(path)
+        folder, listing = name.parent.as_posix(), self.listing(name.parent.as_posix())
+        if self._fetchable[:2] != (folder, listing):
+            self._fetchable = (folder, listing, sorted(filter(_is_plain, listing.files)))
+        names = self._fetchable[2]
+        wanted = (
+            (name.parent / other).as_posix()
+            for other in islice(names, bisect_left(names, name.name), None)
+            if PurePosixPath(other).suffix == name.suffix
+            and listing.files[other].size_bytes <= self._SMALL_BYTES
+        )
+        with asking(self.root):
+            storage, base = storage_at(self.root)
+            asked = {f"{base}/{one}": one for one in islice(wanted, self._AT_ONCE)}
+            found = storage.cat(list(asked), on_error="return")
+        return {asked[one]: content for one, content in found.items()}
 
     def _list(self, folder: str) -> Listing:
         with asking(f"{self.root}/{folder}".rstrip("/")):
@@ -160,6 +210,11 @@ class RemoteTree:
                     entry = storage.info(entry["name"])
                 files[name] = remote_state(entry)
             return Listing(files, frozenset(folders))
+
+
+def _is_plain(name: str) -> bool:
+    """Tell whether fsspec takes a name as it is, and not for a pattern."""
+    return not any(sign in name for sign in "*?[")
 
 
 def is_folder(address: str) -> bool:

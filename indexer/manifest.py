@@ -343,7 +343,11 @@ def is_on_disk(file: AnyFile) -> bool:
 
 
 def sidecar_metadata(
-    path: AnyFile, *, warnings: list[str], is_there: IsThere = is_on_disk
+    path: AnyFile,
+    *,
+    warnings: list[str],
+    is_there: IsThere = is_on_disk,
+    read: Callable[[AnyFile], bytes] | None = None,
 ) -> Description | None:
     """Read the JSON file beside a recording: ``NAME.wav.json``, or else ``NAME.json``.
 
@@ -355,6 +359,8 @@ def sidecar_metadata(
         Where damage is noted: a damaged sidecar never fails a recording.
     is_there : callable
         Asked for each of the two.
+    read : callable
+        Reads them; by default `read_sidecar`.
 
     Returns
     -------
@@ -367,7 +373,7 @@ def sidecar_metadata(
         notes: list[str] = []
         description = None
         try:
-            description = _read_sidecar(sidecar, notes)
+            description = _sidecar(sidecar, read or read_sidecar, notes)
         except ManifestError as error:
             notes.append(str(error))
         warnings.extend(f"{sidecar}: {note}" for note in notes)
@@ -375,10 +381,15 @@ def sidecar_metadata(
     return None
 
 
-def _read_sidecar(path: AnyFile, notes: list[str]) -> Description:
+def read_sidecar(path: AnyFile) -> bytes:
+    """Return what is in a sidecar; of one that is too long, so much that it shows."""
+    with path.open("rb") as file:
+        return file.read(_MAX_SIDECAR_BYTES + 1)
+
+
+def _sidecar(path: AnyFile, read: Callable[[AnyFile], bytes], notes: list[str]) -> Description:
     try:
-        with path.open("rb") as file:
-            text = file.read(_MAX_SIDECAR_BYTES + 1)
+        text = read(path)
         if len(text) > _MAX_SIDECAR_BYTES:
             raise ManifestError(f"larger than {_MAX_SIDECAR_BYTES // 1_000_000} MB")
         content = json.loads(text.decode("utf-8-sig"))

@@ -5,7 +5,7 @@ from pathlib import Path
 from db.remote import RemoteTree, is_address
 from db.remote_file import RemoteFile
 from db.storage import AnyFile
-from indexer.manifest import is_on_disk
+from indexer.manifest import is_on_disk, read_sidecar
 from indexer.remote_scan import RemoteScanner, look_at_remote
 from indexer.scan import Found, Scanner, Unreadable, look_at
 
@@ -52,6 +52,19 @@ class Reach:
         if self._tree is None:
             return (self._folder / path).exists()
         return self._tree.holds(path)
+
+    def read(self, file: AnyFile) -> bytes:
+        """Return what is in a file that lies beside a recording; of one that is long, enough.
+
+        Raises
+        ------
+        OSError, StorageError
+            If it cannot be read.
+        """
+        found = None
+        if isinstance(file, RemoteFile) and self._tree is not None:
+            found = self._tree.content(file.path)
+        return read_sidecar(file) if found is None else found
 
     def is_file(self, file: AnyFile) -> bool:
         """Tell whether a file is there that may lie beside recordings."""

@@ -248,6 +248,7 @@ class _Describer:
     def __init__(self, collection: CollectionInfo, reach: Reach) -> None:
         self._root = collection.root
         self._is_file = reach.is_file
+        self._read = reach.read
         self._folders = FolderManifests(self._root, self._is_file)
         self._sidecar_warnings: list[str] = []
         self._listed: dict[str, Description] = {}
@@ -269,7 +270,10 @@ class _Describer:
         said = (
             self._listed.get(path),
             sidecar_metadata(
-                file_at(self._root, path), warnings=self._sidecar_warnings, is_there=self._is_file
+                file_at(self._root, path),
+                warnings=self._sidecar_warnings,
+                is_there=self._is_file,
+                read=self._read,
             ),
             self._folders.for_file(path),
         )

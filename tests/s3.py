@@ -99,6 +99,8 @@ class Guard:
 
     Attributes
     ----------
+    asked : list of str
+        Method and path of all questions.
     refused : dict of str to (int, str)
         Status and code with which it answers who asks for the bytes of an object whose address
         ends so.
@@ -106,11 +108,13 @@ class Guard:
 
     def __init__(self, url: str) -> None:
         self.refused: dict[str, tuple[int, str]] = {}
-        guarded, refused = url.rpartition("/")[2], self.refused
+        self.asked: list[str] = []
+        guarded, refused, asked_for = url.rpartition("/")[2], self.refused, self.asked
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
+                asked_for.append(f"{self.command} {path}")
                 for end, (status, code) in refused.items():
                     if self.command == "GET" and path.endswith(end):
                         said = f"<Error><Code>{code}</Code><Message>no</Message></Error>"

@@ -16,7 +16,7 @@ from db.consistency import check
 from db.content import content_hash
 from db.errors import StorageError, StorageForbidden, StorageUnreachable
 from db.patience import Patience
-from db.remote import checked_address, is_address, is_folder
+from db.remote import RemoteTree, checked_address, is_address, is_folder
 from db.remote_file import RemoteFile
 from db.storage import file_state
 from db.writer import CatalogueWriter
@@ -240,6 +240,32 @@ def test_descriptions_that_the_storage_does_not_give_are_reported_as_those_of_a_
     assert (summary.n_found, summary.failures) == (6, [])
     assert len(warnings) == 2
     assert all("may not be read" in warning for warning in warnings)
+
+
+def test_small_files_are_fetched_together_each_once_and_one_that_is_refused_costs_no_other(
+    guard: Guard, bucket: Path
+) -> None:
+    sizes = {f"many/{number:03}.json": 100 + number for number in range(100)}
+    sizes |= {"many/005 [x].json": 200, "many/050-long.json": 100_000}
+    for path, size in sizes.items():
+        (bucket / path).parent.mkdir(exist_ok=True)
+        (bucket / path).write_bytes(b"x" * size)
+    (bucket / "many" / "000.wav").write_bytes(b"none of them")
+    guard.refused["/007.json"] = (403, "AccessDenied")
+    tree = RemoteTree(address(bucket))
+    assert tree.content("many/000.json") == b"x" * 100
+    assert sum(".json" in asked for asked in guard.asked) == 64
+    for path, size in sizes.items():
+        if path == "many/007.json":
+            with pytest.raises(StorageForbidden, match=r"007.json may not be read"):
+                tree.content(path)
+        else:
+            is_plain = path not in ("many/005 [x].json", "many/050-long.json")
+            assert tree.content(path) == (b"x" * size if is_plain else None)
+    asked = [asked for asked in guard.asked if "/many/" in asked]
+    assert sorted(asked) == [f"GET /{bucket.name}/many/{number:03}.json" for number in range(100)]
+    with pytest.raises(FileNotFoundError):
+        tree.content("many/none.json")
 
 
 def test_what_is_forbidden_stays_so_however_far_a_file_was_read(guard: Guard, bucket: Path) -> None:

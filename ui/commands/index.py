@@ -76,8 +76,8 @@ def analysis_options(command: Command) -> Command:
             type=click.FloatRange(min=0.0),
             metavar="SECONDS",
             default=math.inf,
-            help="How long to wait when the catalogue's database server goes away during the run.  "
-            "[default: until it is back]",
+            help="How long to wait when the catalogue's database server, or the storage of the "
+            "sounds, goes away during the run.  [default: until it is back]",
         ),
     ):
         command = option(command)
