@@ -229,7 +229,10 @@ def _user(location: str) -> str:
     """Return who one is for the server, by the rules of its driver."""
     url = make_url(location)
     given = url.username or str(url.query.get("user", "")) or os.environ.get("PGUSER")
-    return given or getpass.getuser()
+    try:
+        return given or getpass.getuser()
+    except (KeyError, OSError):
+        return "of this process"  # in a container it may have no name
 
 
 def _no_right(location: str, said: str, doing: str) -> str:
