@@ -140,7 +140,8 @@ def _deepest(chain: list[BaseException]) -> str:
         if isinstance(error, OSError) and error.errno:
             is_name = isinstance(error, socket.gaierror)
             return str(error.strerror) if is_name else os.strerror(error.errno)
-    return next((said for error in chain if (said := str(error).strip())), type(chain[0]).__name__)
+    told = (said for error in reversed(chain) if (said := str(error).strip()))
+    return next(told, type(chain[0]).__name__)
 
 
 def _where(chain: list[BaseException]) -> str:

@@ -197,7 +197,11 @@ def test_who_is_patient_waits_for_the_storage_and_then_has_every_file(
 
     patience = Patience(hear, threading.Event(), most_s=60.0)
     with Catalogue.open(tmp_path / "catalogue", create=True, patience=patience) as catalogue:
-        summary = index(catalogue, address(bucket), stop_after_the_first)
+        try:
+            summary = index(catalogue, address(bucket), stop_after_the_first)
+        finally:
+            server.stop()
+            server.start()
         assert said[1:] == ["The storage answers again"]
         assert (summary.failures, summary.notes) == ([], [])
         assert len(paths(catalogue, missing=False)) == 6
