@@ -223,7 +223,27 @@ def plan_source(
     else:
         plan = planner.listed(reach.look_at(path) for path in source.paths)
     plan.warnings += describer.warnings
+    if plan.jobs:
+        plan.warnings += _overlaps(catalogue, source.collection)
     return plan
+
+
+def _overlaps(catalogue: Catalogue, collection: CollectionInfo) -> list[str]:
+    """Say which other collections hold a part of the same folder."""
+    warnings = []
+    for other in catalogue.collections():
+        inner, outer = collection, other
+        if _scope(outer.root, inner.root) is None:
+            inner, outer = other, collection
+        if other.id == collection.id or _scope(outer.root, inner.root) is None:
+            continue
+        lies = "is also that" if inner.root == outer.root else "lies within that"
+        warnings.append(
+            f"the folder of the collection {inner.name!r}, {inner.root}, {lies} of "
+            f"{outer.name!r}: a file that both hold is listed twice; "
+            f"`echoic forget --collection {inner.name}` leaves it in {outer.name!r} alone"
+        )
+    return warnings
 
 
 class _Describer:

@@ -7,11 +7,12 @@ for their bytes.
 import enum
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from db.catalogue import Catalogue
 from db.overview import count_recordings
 from db.records import RecordingInfo
+from db.storage import file_at
 from indexer.fingerprint import DEFAULT_FINGERPRINTER, load_fingerprinter
 from indexer.fingerprint_places import open_fingerprints
 from search.alignment import Passage
@@ -148,17 +149,30 @@ def find_duplicates(
         notes += index.notes
     notes += _notes(catalogue, fingerprinter.id)
     copies, excerpts = _pairs(catalogue, shared, fingerprinter.frame_s)
-    several = catalogue.recordings(catalogue.recordings_in_several_files())
-    return Duplicates(_groups(copies, several.values()), tuple(excerpts), tuple(notes))
+    in_several = _recordings(catalogue, catalogue.recordings_in_several_files()).values()
+    several = [recording for recording in in_several if len(recording.files) > 1]
+    return Duplicates(_groups(copies, several), tuple(excerpts), tuple(notes))
+
+
+def _recordings(catalogue: Catalogue, ids: Iterable[int]) -> dict[int, RecordingInfo]:
+    """Return recordings with each of their files once.
+
+    A file that two collections hold, of which one lies within the other, is no copy of itself.
+    """
+    found = {}
+    for recording in catalogue.recordings(ids).values():
+        by_place = {str(file_at(file.root, file.path)): file for file in recording.files[::-1]}
+        files = tuple(file for file in recording.files if file in by_place.values())
+        found[recording.id] = replace(recording, files=files)
+    return found
 
 
 def _pairs(
     catalogue: Catalogue, shared: list[Shared], frame_s: float
 ) -> tuple[list[Pair], list[Pair]]:
     """Return copies and excerpts, the surest first."""
-    recordings = catalogue.recordings(
-        id_ for one in shared for id_ in (one.first_id, one.second_id)
-    )
+    ids = {id_ for one in shared for id_ in (one.first_id, one.second_id)}
+    recordings = _recordings(catalogue, ids)
     pairs = [
         _pair(one, recordings[one.first_id], recordings[one.second_id], frame_s)
         for one in shared

@@ -32,7 +32,6 @@ from ui.commands.tag import tag
 from ui.commands.teach import teach
 from ui.commands.ui import ui
 
-
 READER_GONE = 141
 """What shells report of a program that a closed pipe has ended: 128 and the number of SIGPIPE."""
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _PLAIN_LINE_EVERY_S = 10.0
 _TELL_EVERY_S = 5.0
 _REWRITE_EVERY_S = 0.2
-_FAILURES_SHOWN = 5
 _SHARE_TO_JUDGE_BY = 0.005  # of the bytes: the first file may be a small one that fails at once
 
 
@@ -227,6 +226,8 @@ def summary_text(summary: "Summary", location: str) -> str:
         (summary.n_returned, "back again"),
         (summary.n_missing, "now missing"),
     ]
+    n_listed = sum(failure.state is not None for failure in summary.failures)
+    counts += [(n_listed + len(summary.failed_before), "not indexed")]
     said = ", ".join(f"{n:,} {what}" for n, what in counts if n) or "nothing to do"
     lines = [f"{count_text(summary.n_found, 'audio file')}: {said}."]
     if not summary.n_found:
@@ -249,15 +250,13 @@ def summary_text(summary: "Summary", location: str) -> str:
 def _failure_lines(summary: "Summary") -> list[str]:
     lines = []
     if summary.failures:
-        lines.append(f"{count_text(len(summary.failures), 'file')} could not be indexed:")
-        lines += [f"  {_failure_line(failure)}" for failure in summary.failures[:_FAILURES_SHOWN]]
-        if len(summary.failures) > _FAILURES_SHOWN:
-            lines.append(f"  ... and {len(summary.failures) - _FAILURES_SHOWN:,} more")
+        n_failed = count_text(len(summary.failures), "file")
+        lines.append(f"{n_failed} could not be indexed, as told above.")
     if summary.failed_before:
         n_before = count_text(len(summary.failed_before), "file")
         lines.append(f"{n_before} failed before, unchanged since: not tried again.")
     if lines:
-        lines.append("`echoic failures` lists them all, `echoic failures --retry` tries again.")
+        lines.append("`echoic failures` lists them, `echoic failures --retry` tries again.")
     return lines
 
 

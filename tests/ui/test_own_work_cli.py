@@ -1,6 +1,7 @@
 """Tags, taught sounds, saved searches and lists on the command line."""
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -137,6 +138,22 @@ def test_passages_are_put_into_lists_ordered_exported_and_removed(home: Path) ->
 )
 def test_mistakes_get_a_sentence(home: Path, arguments: tuple[str, ...], expected: str) -> None:
     assert expected in echoic(home, *arguments, code=2)
+
+
+def test_a_list_of_recordings_that_are_gone_is_not_exported(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home / "catalogue", tmp_path / "catalogue")
+    echoic(tmp_path, "lists", "add", "best", "1", "2", "3", "4")
+    echoic(tmp_path, "forget", "4", "--yes")
+    said = CliRunner().invoke(
+        cli, ["lists", "export", "best", "--csv", "--catalogue", str(tmp_path / "catalogue")]
+    )
+    assert len(said.stdout.splitlines()) == 4  # with the names of the columns
+    assert "left out: " in said.stderr
+    for number in "123":
+        echoic(tmp_path, "forget", number, "--yes")
+    told = echoic(tmp_path, "lists", "export", "best", "--csv", code=2)
+    assert "does not hold any more: 4 (" in told
+    assert told.rstrip().endswith("make the list anew")
 
 
 @pytest.mark.parametrize(("group", "expected"), [("lists", "No lists yet"), ("saved", "No saved")])
