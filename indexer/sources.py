@@ -14,6 +14,7 @@ from indexer.manifest import FolderManifests, read_manifest, sidecar_metadata
 from indexer.metadata import merge
 from indexer.plan import KnownContents, Plan, Planner, Wanted
 from indexer.reach import Reach
+from indexer.spellings import ByPath, DiskSpellings
 
 
 class SourceError(IndexingError):
@@ -137,7 +138,11 @@ def manifest_source(
         )
     else:
         collection = writer.set_manifest(known[name].id, str(manifest_path))
-    return Source(collection, paths=tuple(entry.path for entry in manifest.entries))
+    paths = [entry.path for entry in manifest.entries]
+    if not is_address(root):
+        spellings = DiskSpellings(Path(root))
+        paths = [spellings.of(path) for path in paths]
+    return Source(collection, paths=tuple(dict.fromkeys(paths)))
 
 
 def known_sources(
@@ -254,7 +259,7 @@ class _Describer:
         self._is_file = reach.is_file
         self._folders = FolderManifests(self._root, self._is_file)
         self._sidecar_warnings: list[str] = []
-        self._listed: dict[str, Description] = {}
+        listed: dict[str, Description] = {}
         if collection.manifest is not None:
             path = Path(collection.manifest)
             if not path.is_file():
@@ -263,7 +268,8 @@ class _Describer:
                     "put it back, or name its new place with --manifest and --root"
                 )
             entries = read_manifest(path).entries
-            self._listed = {entry.path: entry.metadata for entry in entries}
+            listed = {entry.path: entry.metadata for entry in entries}
+        self._listed = ByPath(listed)
 
     @property
     def warnings(self) -> list[str]:

@@ -153,6 +153,7 @@ def search(
       echoic search '"tape 17" format:wav'
       echoic search "dog barking" --export dogs.m3u8
     """
+    from db.fields import OTHER_SPELLINGS
     from search.language import parse
 
     # After "--" a shell hands "-music" on as a word of its own.
@@ -161,7 +162,7 @@ def search(
         parse(question, relative_to=Path.cwd()),
         question,
         ranking=ranking,
-        facets=facets,
+        facets=tuple(OTHER_SPELLINGS.get(field, field) for field in facets),
         encoder=encoder,
         location=location,
         **output,
