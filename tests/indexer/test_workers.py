@@ -70,6 +70,7 @@ def test_a_job_that_kills_its_worker_is_named_and_the_others_go_on(
 
 def test_a_job_that_gets_nowhere_is_given_up_and_a_long_one_is_not() -> None:
     pool = WorkerPool[str, str](2, prepare, patience_s=2.5)
+    done(pool, ["started", "both"])
     results = dict(done(pool, ["hang", "long", "a"]))
     assert results["hang"] == WorkerDied("ended after 2.5 s without progress")
     assert (results["long"], results["a"]) == ("long done", "a done")
@@ -78,6 +79,7 @@ def test_a_job_that_gets_nowhere_is_given_up_and_a_long_one_is_not() -> None:
 
 def test_the_time_in_which_nobody_listened_is_no_lack_of_progress() -> None:
     pool = WorkerPool[str, str](2, prepare, patience_s=2.5)
+    done(pool, ["started", "both"])
     results = pool.run(iter(["a", "still"]), tick_s=0.1)
     while next(results) is None:
         pass
