@@ -40,6 +40,8 @@ class Overlap:
     ----------
     share : float
         Share of the landmarks that are found again, above what chance gives, 0 to 1.
+    score : float
+        How many these are.
     """
 
     first_onset_s: float
@@ -47,6 +49,7 @@ class Overlap:
     second_onset_s: float
     second_offset_s: float
     share: float
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Pair:
     speed, pitch : float
         How many times as fast and as high as the first the second is.
     score : float
-        Landmarks found again in all overlaps, above what chance gives.
+        Of all overlaps together.
     """
 
     kind: Kind
@@ -234,7 +237,7 @@ def _overlap(
         [min(max(0.0, frame * frame_s), recording.technical.duration_s) for frame in frames]
         for frames, recording in ((passage.first, first), (passage.second, second))
     )
-    return Overlap(first_s[0], first_s[1], second_s[0], second_s[1], passage.share)
+    return Overlap(first_s[0], first_s[1], second_s[0], second_s[1], passage.share, passage.excess)
 
 
 def _turned(overlap: Overlap) -> Overlap:
@@ -244,6 +247,7 @@ def _turned(overlap: Overlap) -> Overlap:
         overlap.first_onset_s,
         overlap.first_offset_s,
         overlap.share,
+        overlap.score,
     )
 
 

@@ -76,7 +76,11 @@ def test_a_sound_is_taught_searched_tagged_taught_again_and_forgotten(home: Path
     assert "Compared 4 recordings" in echoic(home, "tag", "--taught")
     again = json.loads(echoic(home, "teach", "hum", "--json"))
     assert len(again["examples"]) == 3
-    assert "Forgot" in echoic(home, "teach", "hum", "--forget")
+    heard = json.loads(echoic(home, "search", "heard:hum", "--json"))["hits"]
+    assert heard
+    said = echoic(home, "teach", "hum", "--forget")
+    assert said.startswith(f"Forgot the sound hum, and its tags of {len(heard)} recording")
+    assert json.loads(echoic(home, "search", "heard:hum", "--json"))["hits"] == []
     assert "No sound has been taught yet" in echoic(home, "teach", "--list")
     assert "no sound 'hum' has been taught" in echoic(home, "search", "sound:hum", code=2)
 
