@@ -30,8 +30,8 @@ class CueSheet:
 
     A cue sheet says where a track begins, and it lasts until the next. So a stretch in which
     nothing was recognised is a track, too, entitled `NOT_RECOGNISED`. The first track of a file
-    begins at 0: what lies before it, programs take for a pause and pass over. Exact places and scores are in remarks, which programs
-    pass over.
+    begins at 0: what lies before it, programs take for a pause and leave out. Exact places and
+    scores are in remarks, which programs pass over.
 
     Attributes
     ----------

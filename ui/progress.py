@@ -12,7 +12,6 @@ import click
 from ui.commands.common import count_text, duration_text, printable, size_text
 
 if TYPE_CHECKING:
-    from db.records import Failure
     from indexer.pipeline import Event, Summary
 
 _PLAIN_LINE_EVERY_S = 10.0
@@ -111,6 +110,7 @@ class _Tally:
         self.bytes_done = 0
         self.audio_s = 0.0
         self.began = time.monotonic()
+        self._names: dict[int, str] = {}
 
     def take(self, event: "Event") -> str | None:
         """Count a step; return a line that people must see, if there is one."""
@@ -120,7 +120,7 @@ class _Tally:
             plan = event.plan
             self.n_jobs += len(plan.jobs)
             self.bytes_total += sum(job.state.size_bytes for job in plan.jobs)
-            name = plan.collection.name
+            name = self._names[plan.collection.id] = plan.collection.name
             warnings = [f"Warning: {warning}" for warning in plan.warnings]
             found = f"{name}: {count_text(plan.n_found, 'audio file')} in {plan.collection.root}"
             return "\n".join([*warnings, f"{found}, {len(plan.jobs):,} to analyse"])
@@ -134,7 +134,9 @@ class _Tally:
             self.n_failed += 1
             self.n_done += event.was_analysed
             self.bytes_done += event.size_bytes
-            return f"Failed: {_failure_line(event.failure)}"
+            failure = event.failure
+            whose = f"{self._names[failure.collection_id]}: " if len(self._names) > 1 else ""
+            return printable(f"Failed: {whose}{failure.path}: {failure.reason} ({failure.stage})")
         if isinstance(event, Indexing):
             return f"Writing the index of {event.name}"
         return None
@@ -258,10 +260,6 @@ def _failure_lines(summary: "Summary") -> list[str]:
     if lines:
         lines.append("`echoic failures` lists them, `echoic failures --retry` tries again.")
     return lines
-
-
-def _failure_line(failure: "Failure") -> str:
-    return printable(f"{failure.path}: {failure.reason} ({failure.stage})")
 
 
 class Teller:

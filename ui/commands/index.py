@@ -134,7 +134,8 @@ def index(
 ) -> None:
     """Index folders, or single files; with --encoder and no FOLDER, all that is indexed already.
 
-    Each FOLDER becomes a collection; it may be an address, as s3://BUCKET/FOLDER. Run the same
+    Each FOLDER becomes a collection, unless it lies within one; it may be an address, as
+    s3://BUCKET/FOLDER. Run the same
     command again at any time: unchanged files are skipped, changed ones analysed anew, moved ones
     recognised by their content, vanished ones marked missing. Files are only ever read. Ctrl-C
     ends the run after the files in hand; what is done stays done. Another encoder adds its vectors
@@ -172,7 +173,8 @@ def index(
         if manifest is not None:
             return [manifest_source(writer, manifest, root, name=collection)]
         if folders:
-            return [_source(writer, folder, collection) for folder in folders]
+            # Each once: the counts would be wrong.
+            return list(dict.fromkeys(_source(writer, folder, collection) for folder in folders))
         found, out_of_reach = known_sources(writer.catalogue, name=collection)
         left_out.extend(each.name for each in out_of_reach)
         return found

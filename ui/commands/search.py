@@ -195,6 +195,8 @@ def similar(
       echoic similar tape.flac --from 12.5 --to 15
       echoic similar "#42" --from 1:30 --to 1:40
     """
+    if to_s is not None and to_s <= (from_s or 0.0):
+        raise click.UsageError("the part ends before it begins: --to has to lie after --from")
     from search.query import Archived, Example, Query, Sound
 
     number = re.fullmatch(r"#(\d+)", example)
