@@ -135,11 +135,10 @@ def index(
     """Index folders, or single files; with --encoder and no FOLDER, all that is indexed already.
 
     Each FOLDER becomes a collection, unless it lies within one; it may be an address, as
-    s3://BUCKET/FOLDER. Run the same
-    command again at any time: unchanged files are skipped, changed ones analysed anew, moved ones
-    recognised by their content, vanished ones marked missing. Files are only ever read. Ctrl-C
-    ends the run after the files in hand; what is done stays done. Another encoder adds its vectors
-    to those that are there.
+    s3://BUCKET/FOLDER. Run the same command again at any time: unchanged files are skipped, changed
+    ones analysed anew, moved ones recognised by their content, vanished ones marked missing. Files
+    are only ever read. Ctrl-C ends the run after the files in hand; what is done stays done.
+    Another encoder adds its vectors to those that are there.
 
     Exit codes: 0 all well, 1 some files failed, 2 nothing could be done, 130 interrupted.
 
