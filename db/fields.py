@@ -119,6 +119,9 @@ _ALL = (
 FIELDS: Final[Mapping[str, Field]] = MappingProxyType({field.name: field for field in _ALL})
 """All fields by name, in the order in which people should read of them."""
 
+OTHER_SPELLINGS: Final[Mapping[str, str]] = MappingProxyType({"license": "licence"})
+"""Names of fields as they are written elsewhere, and here."""
+
 FACETS: Final = (
     "tag",
     "category",

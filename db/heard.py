@@ -207,6 +207,20 @@ def forget_vocabulary(catalogue: Catalogue, name: str) -> None:
             session.delete(row)
 
 
+def forget_label(session: Session, vocabulary: str, label: str) -> int:
+    """Forget one label of a vocabulary; return in how many recordings it was heard."""
+    of_it = (
+        HeardTagRow.vocabulary_id.in_(
+            select(VocabularyRow.id).where(VocabularyRow.name == vocabulary)
+        ),
+        HeardTagRow.label == label,
+    )
+    ids = set(session.scalars(select(HeardTagRow.recording_id).where(*of_it)))
+    touch(session, ids)
+    session.execute(delete(HeardTagRow).where(*of_it))
+    return len(ids)
+
+
 def _vocabulary_id(session: Session, name: str, digest: str, encoder: str) -> int:
     row = session.scalar(
         select(VocabularyRow).where(

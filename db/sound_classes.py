@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from db.catalogue import Catalogue
 from db.errors import CatalogueError, UnknownName
+from db.heard import forget_label
 from db.schema import SoundClassRow, SoundDirectionRow, SoundExampleRow
 from db.storing import now
 
@@ -176,16 +177,27 @@ def store_sound_class(catalogue: Catalogue, sound: SoundClass) -> None:
         )
 
 
-def forget_sound_class(catalogue: Catalogue, name: str) -> None:
-    """Forget a sound and its examples.
+def forget_sound_class(catalogue: Catalogue, name: str, *, vocabulary: str) -> int:
+    """Forget a sound and its examples, and where it was heard.
+
+    Parameters
+    ----------
+    vocabulary : str
+        The vocabulary under which sounds that were taught are heard.
+
+    Returns
+    -------
+    int
+        Number of recordings in which it was heard.
 
     Raises
     ------
     UnknownName
         If no such sound has been taught.
     """
-    with catalogue.transaction(of_contents=False) as session:
+    with catalogue.transaction() as session:
         session.delete(_row(session, name))
+        return forget_label(session, vocabulary, name)
 
 
 def damaged_sounds(session: Session) -> Iterator[tuple[str, str]]:

@@ -33,6 +33,7 @@ from indexer.errors import AudioError
 from indexer.fingerprint import Fingerprinter, load_fingerprinter
 from indexer.metadata import merge, read_metadata
 from indexer.segments import Segmenter
+from indexer.workers import goes_on
 
 DESCRIPTOR_SCHEME = "echoic-descriptors/1"
 """Names how descriptors are computed; changes whenever the same sound would measure otherwise."""
@@ -276,7 +277,7 @@ class Analyser:
 
     def _analyse(self, job: Job, clock: _Clock) -> tuple[Analysis, float]:
         path = file_at(job.root, job.path)
-        identity = content_hash(path)
+        identity = content_hash(path, on_block=goes_on)
         is_known = identity in job.lacking
         features = job.lacking[identity] if is_known else job.wanted
         clock.enter("metadata")
@@ -317,12 +318,14 @@ class Analyser:
             describing = [DescriptorStage(info)] if features.describe else []
             stages: list[Stage] = [*embedding, *fingerprinting, *describing]
             for block in reader.blocks():
+                goes_on()
                 n_frames += len(block)
                 for stage in stages:
                     clock.enter(stage.name)
                     stage.push(block)
                 clock.enter("decode")
             for stage in stages:
+                goes_on()
                 clock.enter(stage.name)
                 stage.finish()
             technical = Technical(

@@ -18,6 +18,7 @@ from db.records import Description
 from db.storage import AnyFile, file_at
 from indexer.errors import ManifestError
 from indexer.metadata import merge, metadata_from, split_tags
+from indexer.spellings import ByPath
 
 _DIGESTS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 _NOT_METADATA = ("path", "url", "checksum")
@@ -260,6 +261,7 @@ def _read_header(path: Path) -> ManifestHeader:
         return ManifestHeader()
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ManifestError(f"{path}: cannot be read: {error}") from error
+    table.setdefault("licence", table.get("license", ""))
     texts = {
         name: _string(table, name, path)
         for name in ("title", "description", "homepage", "source", "licence", "citation")
@@ -443,7 +445,7 @@ class FolderManifests:
     def __init__(self, root: str, is_there: IsThere = is_on_disk) -> None:
         self._root = root
         self._is_there = is_there
-        self._folders: dict[PurePosixPath, dict[str, Description]] = {}
+        self._folders: dict[PurePosixPath, ByPath[Description]] = {}
         self.warnings: list[str] = []
 
     def for_file(self, relative_path: str) -> Description | None:
@@ -456,10 +458,10 @@ class FolderManifests:
         ]
         return merge(*found) if found else None
 
-    def _folder(self, folder: PurePosixPath) -> dict[str, Description]:
+    def _folder(self, folder: PurePosixPath) -> ByPath[Description]:
         if folder not in self._folders:
             path = (folder / FOLDER_MANIFEST).as_posix()
-            self._folders[folder] = self._load(file_at(self._root, path))
+            self._folders[folder] = ByPath(self._load(file_at(self._root, path)))
         return self._folders[folder]
 
     def _load(self, path: AnyFile) -> dict[str, Description]:

@@ -14,6 +14,7 @@ from indexer.manifest import FolderManifests, read_manifest, sidecar_metadata
 from indexer.metadata import merge
 from indexer.plan import KnownContents, Plan, Planner, Wanted
 from indexer.reach import Reach
+from indexer.spellings import ByPath, DiskSpellings
 
 
 class SourceError(IndexingError):
@@ -152,7 +153,11 @@ def manifest_source(
         )
     else:
         collection = writer.set_manifest(known[name].id, str(manifest_path))
-    return Source(collection, paths=tuple(entry.path for entry in manifest.entries))
+    paths = [entry.path for entry in manifest.entries]
+    if not is_address(root):
+        spellings = DiskSpellings(Path(root))
+        paths = [spellings.of(path) for path in paths]
+    return Source(collection, paths=tuple(dict.fromkeys(paths)))
 
 
 def known_sources(
@@ -239,7 +244,27 @@ def plan_source(
     else:
         plan = planner.listed(reach.look_at(path) for path in source.paths)
     plan.warnings += describer.warnings
+    if plan.jobs:
+        plan.warnings += _overlaps(catalogue, source.collection)
     return plan
+
+
+def _overlaps(catalogue: Catalogue, collection: CollectionInfo) -> list[str]:
+    """Say which other collections hold a part of the same folder."""
+    warnings = []
+    for other in catalogue.collections():
+        inner, outer = collection, other
+        if _scope(outer.root, inner.root) is None:
+            inner, outer = other, collection
+        if other.id == collection.id or _scope(outer.root, inner.root) is None:
+            continue
+        lies = "is also that" if inner.root == outer.root else "lies within that"
+        warnings.append(
+            f"the folder of the collection {inner.name!r}, {inner.root}, {lies} of "
+            f"{outer.name!r}: a file that both hold is listed twice; "
+            f"`echoic forget --collection {inner.name}` leaves it in {outer.name!r} alone"
+        )
+    return warnings
 
 
 class _Describer:
@@ -251,7 +276,7 @@ class _Describer:
         self._read = reach.read
         self._folders = FolderManifests(self._root, self._is_file)
         self._sidecar_warnings: list[str] = []
-        self._listed: dict[str, Description] = {}
+        listed: dict[str, Description] = {}
         if collection.manifest is not None:
             path = Path(collection.manifest)
             if not path.is_file():
@@ -260,7 +285,8 @@ class _Describer:
                     "put it back, or name its new place with --manifest and --root"
                 )
             entries = read_manifest(path).entries
-            self._listed = {entry.path: entry.metadata for entry in entries}
+            listed = {entry.path: entry.metadata for entry in entries}
+        self._listed = ByPath(listed)
 
     @property
     def warnings(self) -> list[str]:

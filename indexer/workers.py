@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,12 @@ from indexer.errors import IndexingError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+PATIENCE_S = 600.0
+"""A worker that tells nothing for so long is ended: a decoder spins, or a disk does not answer."""
+
+_TELL_EVERY_S = 1.0
+_TO_END_S = 5.0
 
 # Never forked from this process, whose libraries have threads. On Linux from a server that has
 # only the imports done, so that sixteen workers, or one after a crash, do not each import anew.
@@ -52,11 +59,17 @@ class WorkerDied:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class _GoesOn:
+    """What a worker sends while it gets on with its job."""
+
+
 @dataclass(slots=True)
 class _Worker(Generic[Job]):
     process: BaseProcess
     connection: Connection
     job: Job | None = None
+    silent_s: float = 0.0
 
 
 class WorkerPool(Generic[Job, Result]):
@@ -71,6 +84,8 @@ class WorkerPool(Generic[Job, Result]):
         results must be picklable.
     preload : sequence of str
         Modules that all workers need.
+    patience_s : float
+        A worker that neither ends its job nor calls `goes_on` for so long, in seconds, is killed.
     """
 
     def __init__(
@@ -79,11 +94,13 @@ class WorkerPool(Generic[Job, Result]):
         prepare: Callable[[], Callable[[Job], Result]],
         *,
         preload: Sequence[str] = (),
+        patience_s: float = PATIENCE_S,
     ) -> None:
         if n_workers < 1:
             raise ValueError(f"a pool needs at least one worker, not {n_workers}")
         self._n_workers = n_workers
         self._prepare = prepare
+        self._patience_s = patience_s
         self._workers: list[_Worker[Job]] = []
         self._n_results = 0
         self._n_deaths = 0
@@ -101,19 +118,26 @@ class WorkerPool(Generic[Job, Result]):
         flight stays bounded and whoever owns the iterator can end it at any time.
         """
         self._hand_out(jobs)
-        while True:
-            busy = [worker for worker in self._workers if worker.job is not None]
-            if not busy:
-                return
+        looked_at = time.monotonic()
+        while busy := [worker for worker in self._workers if worker.job is not None]:
             ready = set(wait([worker.connection for worker in busy], timeout=tick_s))
-            if not ready:
-                yield None
+            # Not the time in which our caller, or the whole machine, was asleep.
+            waited_s = min(time.monotonic() - looked_at, 2 * tick_s)
+            looked_at = time.monotonic()
+            any_done = False
             for worker in busy:
-                if worker.connection in ready and worker.job is not None:
-                    job = worker.job
+                job = worker.job
+                if worker.connection in ready:
                     result = self._collect(worker)
-                    self._hand_out(jobs)  # before our caller takes its time
-                    yield job, result
+                else:
+                    result = self._wait_for(worker, waited_s)
+                if job is None or isinstance(result, _GoesOn):
+                    continue
+                any_done = True
+                self._hand_out(jobs)  # before our caller takes its time
+                yield job, result
+            if not any_done:
+                yield None
 
     def close(self) -> None:
         """End all workers, at once; what they have in hand is dropped."""
@@ -121,7 +145,7 @@ class WorkerPool(Generic[Job, Result]):
             worker.connection.close()
             worker.process.kill()
         for worker in self._workers:
-            worker.process.join()
+            worker.process.join(_TO_END_S)  # longer only if a disk keeps it from ending
         self._workers.clear()
 
     def _hand_out(self, jobs: Iterator[Job]) -> None:
@@ -134,7 +158,7 @@ class WorkerPool(Generic[Job, Result]):
             if slot == len(self._workers):
                 self._workers.append(self._start())
             worker = self._workers[slot]
-            worker.job = job
+            worker.job, worker.silent_s = job, 0.0
             try:
                 worker.connection.send(job)
             except OSError:  # it died while idle; the job has not begun, so another may do it
@@ -143,9 +167,10 @@ class WorkerPool(Generic[Job, Result]):
                 with suppress(OSError):  # if this one dies, too, reading its result will tell
                     worker.connection.send(job)
 
-    def _collect(self, worker: _Worker[Job]) -> Result | WorkerDied:
+    def _collect(self, worker: _Worker[Job]) -> Result | WorkerDied | _GoesOn:
+        worker.silent_s = 0.0
         try:
-            result: Result = worker.connection.recv()
+            result: Result | _GoesOn = worker.connection.recv()
         except (EOFError, OSError):
             worker.process.join()
             code = worker.process.exitcode
@@ -157,9 +182,22 @@ class WorkerPool(Generic[Job, Result]):
                 ) from None
             self._workers[self._workers.index(worker)] = self._start()
             return WorkerDied(_describe_exit(code))
+        if isinstance(result, _GoesOn):
+            return result
         worker.job = None
         self._n_results += 1
         return result
+
+    def _wait_for(self, worker: _Worker[Job], waited_s: float) -> WorkerDied | _GoesOn:
+        """Take note that nothing has come from a worker; end it if that is so for too long."""
+        worker.silent_s += waited_s
+        if worker.silent_s <= self._patience_s:
+            return _GoesOn()
+        worker.process.kill()
+        worker.connection.close()
+        worker.process.join(_TO_END_S)
+        self._workers[self._workers.index(worker)] = self._start()
+        return WorkerDied(f"ended after {self._patience_s:g} s without progress")
 
     def _start(self) -> _Worker[Job]:
         ours, theirs = _CONTEXT.Pipe()
@@ -185,11 +223,43 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+_TELLER: Callable[[], None] | None = None
+"""In a worker, what tells that its job gets on."""
+
+
+def goes_on() -> None:
+    """Tell that a job gets on, now and then, for who waits for it; a job that says so may be long.
+
+    Outside of a worker it does nothing.
+    """
+    if _TELLER is not None:
+        _TELLER()
+
+
+class _Teller:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._told_at = time.monotonic()
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now - self._told_at >= _TELL_EVERY_S:
+            self._told_at = now
+            self._connection.send(_GoesOn())
+
+
 def _serve(connection: Connection, prepare: Callable[[], Callable[[Job], Result]]) -> None:
+<<<<<<< HEAD
     # Ctrl-C reaches the whole group of processes, and so does the SIGTERM of who ends a service;
     # what is in flight is to be finished.
     for polite in (signal.SIGINT, signal.SIGTERM):
         signal.signal(polite, signal.SIG_IGN)
+=======
+    global _TELLER
+    _TELLER = _Teller(connection)
+    # Ctrl-C reaches the whole group of processes; what is in flight is to be finished.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+>>>>>>> s7r
     threading.Thread(target=_die_with_parent, daemon=True).start()
     work = prepare()
     try:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from search.export import first_place, full_path
+from search.export.text import first_few
 from search.fingerprints import Match
 
 NOT_RECOGNISED = "[not recognised]"
@@ -28,8 +29,9 @@ class CueSheet:
     """Makes one sheet of what was played in one file, or in several.
 
     A cue sheet says where a track begins, and it lasts until the next. So a stretch in which
-    nothing was recognised is a track, too, entitled `NOT_RECOGNISED`. Exact places and scores are
-    in remarks, which programs pass over.
+    nothing was recognised is a track, too, entitled `NOT_RECOGNISED`. The first track of a file
+    begins at 0: what lies before it, programs take for a pause and leave out. Exact places and
+    scores are in remarks, which programs pass over.
 
     Attributes
     ----------
@@ -45,11 +47,18 @@ class CueSheet:
     def __init__(self) -> None:
         self.n_tracks = 0
         self._last_minute = 0
+        self._changed: list[str] = []
 
     @property
     def notes(self) -> list[str]:
         """Why some programs, those built on libcue among them, may not read all of the sheet."""
         notes = []
+        if self._changed:
+            notes.append(
+                "programs will not find these files, whose names have a quotation mark or a line "
+                "break, which a cue sheet cannot hold, until they have other names: "
+                f"{first_few(self._changed)}"
+            )
         if self.n_tracks > _MOST_TRACKS:
             notes.append(f"some programs read no more than {_MOST_TRACKS} tracks of a cue sheet")
         if self._last_minute > _MOST_MINUTES:
@@ -69,10 +78,12 @@ class CueSheet:
         length_s : float
             Length of the file, in seconds.
         """
+        if _quoted(query) != f'"{query}"':
+            self._changed.append(_quoted(query))
         lines = [f"FILE {_quoted(query)} {_TYPES.get(PurePath(query).suffix.lower(), 'WAVE')}"]
         last = -1
         for track in _tracks(matches, length_s):
-            frame = round(track.onset_s * _FRAMES_PER_S)
+            frame = round(track.onset_s * _FRAMES_PER_S) if last >= 0 else 0
             if frame <= last:
                 lines.append(f"    REM {track.remark}")
                 continue
@@ -117,8 +128,9 @@ def _track(match: Match) -> _Track:
     path = full_path(file) if file else f"recording {match.recording.id}"
     about = file.description if file else None
     remark = (
-        f"{_quoted(path)} {match.onset_s:.2f} s to {match.offset_s:.2f} s, here until "
-        f"{match.query_offset_s:.2f} s, speed {match.speed:.3f}, pitch {match.pitch:.3f}, "
+        f"{_quoted(path)} {match.onset_s:.2f} s to {match.offset_s:.2f} s, here "
+        f"{match.query_onset_s:.2f} s to {match.query_offset_s:.2f} s, "
+        f"speed {match.speed:.3f}, pitch {match.pitch:.3f}, "
         f"score {match.score:.1f}, p_false {match.p_false:.1e}"
     )
     return _Track(

@@ -7,11 +7,12 @@ for their bytes.
 import enum
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from db.catalogue import Catalogue
 from db.overview import count_recordings
 from db.records import RecordingInfo
+from db.storage import file_at
 from indexer.fingerprint import DEFAULT_FINGERPRINTER, load_fingerprinter
 from indexer.fingerprint_places import open_fingerprints
 from search.alignment import Passage
@@ -39,6 +40,8 @@ class Overlap:
     ----------
     share : float
         Share of the landmarks that are found again, above what chance gives, 0 to 1.
+    score : float
+        How many these are.
     """
 
     first_onset_s: float
@@ -46,6 +49,7 @@ class Overlap:
     second_onset_s: float
     second_offset_s: float
     share: float
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class Pair:
     speed, pitch : float
         How many times as fast and as high as the first the second is.
     score : float
-        Landmarks found again in all overlaps, above what chance gives.
+        Of all overlaps together.
     """
 
     kind: Kind
@@ -148,17 +152,30 @@ def find_duplicates(
         notes += index.notes
     notes += _notes(catalogue, fingerprinter.id)
     copies, excerpts = _pairs(catalogue, shared, fingerprinter.frame_s)
-    several = catalogue.recordings(catalogue.recordings_in_several_files())
-    return Duplicates(_groups(copies, several.values()), tuple(excerpts), tuple(notes))
+    in_several = _recordings(catalogue, catalogue.recordings_in_several_files()).values()
+    several = [recording for recording in in_several if len(recording.files) > 1]
+    return Duplicates(_groups(copies, several), tuple(excerpts), tuple(notes))
+
+
+def _recordings(catalogue: Catalogue, ids: Iterable[int]) -> dict[int, RecordingInfo]:
+    """Return recordings with each of their files once.
+
+    A file that two collections hold, of which one lies within the other, is no copy of itself.
+    """
+    found = {}
+    for recording in catalogue.recordings(ids).values():
+        by_place = {str(file_at(file.root, file.path)): file for file in recording.files[::-1]}
+        files = tuple(file for file in recording.files if file in by_place.values())
+        found[recording.id] = replace(recording, files=files)
+    return found
 
 
 def _pairs(
     catalogue: Catalogue, shared: list[Shared], frame_s: float
 ) -> tuple[list[Pair], list[Pair]]:
     """Return copies and excerpts, the surest first."""
-    recordings = catalogue.recordings(
-        id_ for one in shared for id_ in (one.first_id, one.second_id)
-    )
+    ids = {id_ for one in shared for id_ in (one.first_id, one.second_id)}
+    recordings = _recordings(catalogue, ids)
     pairs = [
         _pair(one, recordings[one.first_id], recordings[one.second_id], frame_s)
         for one in shared
@@ -220,7 +237,7 @@ def _overlap(
         [min(max(0.0, frame * frame_s), recording.technical.duration_s) for frame in frames]
         for frames, recording in ((passage.first, first), (passage.second, second))
     )
-    return Overlap(first_s[0], first_s[1], second_s[0], second_s[1], passage.share)
+    return Overlap(first_s[0], first_s[1], second_s[0], second_s[1], passage.share, passage.excess)
 
 
 def _turned(overlap: Overlap) -> Overlap:
@@ -230,6 +247,7 @@ def _turned(overlap: Overlap) -> Overlap:
         overlap.first_onset_s,
         overlap.first_offset_s,
         overlap.share,
+        overlap.score,
     )
 
 

@@ -57,7 +57,7 @@ def write_duplicates_csv(found: Duplicates, stream: TextIO) -> None:
     """Write duplicates as CSV, one row for each stretch that two files share.
 
     Files with the same bytes are rows of the kind ``identical``. Groups are numbered from 1;
-    excerpts belong to none. Columns are those of `PAIR_COLUMNS`.
+    excerpts belong to none. Columns are those of `PAIR_COLUMNS`; ``score`` is the stretch's own.
     """
     table = csv.DictWriter(stream, PAIR_COLUMNS)
     table.writeheader()
@@ -102,6 +102,7 @@ def _overlap_values(overlap: Overlap) -> dict[str, Any]:
         "second_onset_s": round(overlap.second_onset_s, 3),
         "second_offset_s": round(overlap.second_offset_s, 3),
         "share": round(overlap.share, 3),
+        "score": round(overlap.score, 2),
     }
 
 
@@ -121,7 +122,7 @@ def _pair_rows(pairs: Sequence[Pair]) -> Iterator[dict[str, Any]]:
             for key, value in _named(recording).items()
         }
         for overlap in pair.overlaps:
-            values = {"kind": pair.kind.value, **_overlap_values(overlap), **_strength(pair)}
+            values = {"kind": pair.kind.value, **_strength(pair), **_overlap_values(overlap)}
             yield {**sides, **values}
 
 

@@ -4,8 +4,10 @@ Every command lives in a module of ``ui.commands`` and imports what it needs whe
 ``echoic --help`` loads no model, no database and no audio library.
 """
 
+import errno
+import os
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -30,6 +32,9 @@ from ui.commands.tag import tag
 from ui.commands.teach import teach
 from ui.commands.ui import ui
 
+READER_GONE = 141
+"""What shells report of a program that a closed pipe has ended: 128 and the number of SIGPIPE."""
+
 
 class NothingDone(click.ClickException):
     """Prints one sentence and ends with exit code 2: nothing could be done."""
@@ -46,6 +51,14 @@ class EchoicGroup(click.Group):
             return super().invoke(ctx)
         except EchoicError as error:
             raise NothingDone(str(error)) from error
+        except BrokenPipeError as error:  # as in `echoic search dog | head -1`: no fault
+            raise click.exceptions.Exit(READER_GONE) from error
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise NothingDone(
+                f"{error.strerror}: make room on the disk that this is written to"
+            ) from error
 
 
 @click.group(
@@ -109,4 +122,20 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         code = INTERRUPTED
-    sys.exit(code if isinstance(code, int) else 0)
+    code = code if isinstance(code, int) else 0
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not _is_written(stream):
+            code = code or READER_GONE
+    sys.exit(code)
+
+
+def _is_written(stream: TextIO) -> bool:
+    """Write what is left; if that cannot be, Python is kept from complaining of it at its end."""
+    if stream.closed:
+        return False
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
+    return True

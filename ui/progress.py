@@ -12,13 +12,11 @@ import click
 from ui.commands.common import count_text, duration_text, printable, size_text
 
 if TYPE_CHECKING:
-    from db.records import Failure
     from indexer.pipeline import Event, Summary
 
 _PLAIN_LINE_EVERY_S = 10.0
 _TELL_EVERY_S = 5.0
 _REWRITE_EVERY_S = 0.2
-_FAILURES_SHOWN = 5
 _SHARE_TO_JUDGE_BY = 0.005  # of the bytes: the first file may be a small one that fails at once
 
 
@@ -113,6 +111,7 @@ class _Tally:
         self.bytes_done = 0
         self.audio_s = 0.0
         self.began = time.monotonic()
+        self._names: dict[int, str] = {}
 
     def take(self, event: "Event") -> str | None:
         """Count a step; return a line that people must see, if there is one."""
@@ -122,7 +121,7 @@ class _Tally:
             plan = event.plan
             self.n_jobs += len(plan.jobs)
             self.bytes_total += sum(job.state.size_bytes for job in plan.jobs)
-            name = plan.collection.name
+            name = self._names[plan.collection.id] = plan.collection.name
             warnings = [f"Warning: {warning}" for warning in plan.warnings]
             found = f"{name}: {count_text(plan.n_found, 'audio file')} in {plan.collection.root}"
             return "\n".join([*warnings, f"{found}, {len(plan.jobs):,} to analyse"])
@@ -136,7 +135,9 @@ class _Tally:
             self.n_failed += 1
             self.n_done += event.was_analysed
             self.bytes_done += event.size_bytes
-            return f"Failed: {_failure_line(event.failure)}"
+            failure = event.failure
+            whose = f"{self._names[failure.collection_id]}: " if len(self._names) > 1 else ""
+            return printable(f"Failed: {whose}{failure.path}: {failure.reason} ({failure.stage})")
         if isinstance(event, Indexing):
             return f"Writing the index of {event.name}"
         return None
@@ -228,6 +229,8 @@ def summary_text(summary: "Summary", location: str) -> str:
         (summary.n_returned, "back again"),
         (summary.n_missing, "now missing"),
     ]
+    n_listed = sum(failure.state is not None for failure in summary.failures)
+    counts += [(n_listed + len(summary.failed_before), "not indexed")]
     said = ", ".join(f"{n:,} {what}" for n, what in counts if n) or "nothing to do"
     lines = [f"{count_text(summary.n_found, 'audio file')}: {said}."]
     if not summary.n_found:
@@ -250,20 +253,14 @@ def summary_text(summary: "Summary", location: str) -> str:
 def _failure_lines(summary: "Summary") -> list[str]:
     lines = []
     if summary.failures:
-        lines.append(f"{count_text(len(summary.failures), 'file')} could not be indexed:")
-        lines += [f"  {_failure_line(failure)}" for failure in summary.failures[:_FAILURES_SHOWN]]
-        if len(summary.failures) > _FAILURES_SHOWN:
-            lines.append(f"  ... and {len(summary.failures) - _FAILURES_SHOWN:,} more")
+        n_failed = count_text(len(summary.failures), "file")
+        lines.append(f"{n_failed} could not be indexed, as told above.")
     if summary.failed_before:
         n_before = count_text(len(summary.failed_before), "file")
         lines.append(f"{n_before} failed before, unchanged since: not tried again.")
     if lines:
-        lines.append("`echoic failures` lists them all, `echoic failures --retry` tries again.")
+        lines.append("`echoic failures` lists them, `echoic failures --retry` tries again.")
     return lines
-
-
-def _failure_line(failure: "Failure") -> str:
-    return printable(f"{failure.path}: {failure.reason} ({failure.stage})")
 
 
 class Teller:

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from db.records import Description, FileInfo, RecordingInfo
 from db.remote import is_address
-from search.export.text import has_breaks, one_line
+from search.export.text import first_few, has_breaks, one_line
 from search.export.values import first_place, full_path
 from search.hits import Hit, Passage
 
@@ -155,10 +155,12 @@ def notes_on_places(found: Iterable[Clip]) -> list[str]:
 
 def note_on_breaks(found: Iterable[Clip]) -> list[str]:
     """Say which paths a format of lines cannot hold."""
-    broken = {clip.path for clip in found if has_breaks(clip.path)}
+    broken = sorted({repr(clip.path) for clip in found if has_breaks(clip.path)})
+    if not broken:
+        return []
     return [
-        f"{path!r} has a line break or a control character, for which a space was written"
-        for path in sorted(broken)
+        "paths with a line break or a control character, for which a space was written: "
+        f"{len(broken):,} ({first_few(broken)})"
     ]
 
 

@@ -46,7 +46,7 @@ def write_edl(hits: Iterable[Hit], stream: BinaryIO, options: ExportOptions) -> 
     Raises
     ------
     ExportError
-        If the frame rate is none of `FRAME_RATES`.
+        If the frame rate is none of `FRAME_RATES`, or no passage is left.
 
     References
     ----------
@@ -76,6 +76,10 @@ def write_edl(hits: Iterable[Hit], stream: BinaryIO, options: ExportOptions) -> 
             lines = [head + " ".join(codes), *_remarks(clip)]
             text.writelines(f"{line}\r\n" for line in lines)
             record = end
+    if found and not n_events:
+        raise ExportError(
+            "time code ends at 24 hours, and all passages lie beyond: export them as wav or flac"
+        )
     return notes_on_places(found) + note_on_breaks(found) + _notes(n_events, len(found))
 
 

@@ -3,14 +3,15 @@
 import csv
 import io
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from search.errors import ExportError
 from search.export.archive import ZipWriter
 from search.export.clips import Clip, ExportOptions, by_recording, clips, file_name
 from search.export.cutting import Excerpt, cut
-from search.export.text import utf8
+from search.export.text import first_few, utf8
 from search.hits import Hit
 
 MANIFEST_COLUMNS = (
@@ -66,12 +67,13 @@ def write_excerpts(
     Returns
     -------
     list of str
-        A note for each recording of which something is left out.
+        A note that names the first recordings of which something is left out, if there are any.
 
     Raises
     ------
     ExportError
-        If there is no room for the excerpts of a recording in the folder for temporary files.
+        If not one passage could be read, or there is no room for the excerpts of a recording in
+        the folder for temporary files.
 
     References
     ----------
@@ -79,7 +81,8 @@ def write_excerpts(
     """
     found = list(clips(hits, options))
     rows: dict[tuple[int, int], dict[str, Any]] = {}
-    notes: dict[str, None] = {}
+    faults: dict[str, None] = {}
+    n_lost = 0
     with ZipWriter(stream) as archive:
         for of_one in by_recording(found).values():
             with tempfile.TemporaryDirectory(prefix="echoic-") as folder:
@@ -90,10 +93,22 @@ def write_excerpts(
                     if excerpt.path is not None:
                         archive.add_file(name, excerpt.path)
                     else:
-                        notes[f"{clip.path or clip.name}: {excerpt.error}"] = None
+                        faults[f"{clip.path or clip.name}: {excerpt.error}"] = None
+                        n_lost += 1
+        if found and n_lost == len(found):
+            raise ExportError(
+                f"no passage could be read ({_first(faults)}): connect the disk that the files are "
+                "on, or say with `echoic relocate` where they are now"
+            )
         in_order = [rows[clip.rank, clip.number] for clip in found]
         archive.add_text("manifest.csv", _manifest(in_order))
-    return list(notes)
+    if not faults:
+        return []
+    return [f"passages left out, of which manifest.csv tells why: {n_lost:,} ({_first(faults)})"]
+
+
+def _first(faults: Collection[str]) -> str:
+    return first_few(faults, between="; ")
 
 
 def _name(clip: Clip, container: str) -> str:

@@ -2,9 +2,12 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import BinaryIO, TextIO
+
+_NAMED = 3
 
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -27,6 +30,13 @@ def has_breaks(text: str) -> bool:
 def unquoted(text: str) -> str:
     """Make a text fit for formats that have no way to write a quotation mark."""
     return one_line(text).replace('"', "'")
+
+
+def first_few(texts: Collection[str], *, between: str = ", ") -> str:
+    """Name the first of many things, and how many more there are: ``"a, b, c and 12 more"``."""
+    named = between.join(islice(texts, _NAMED))
+    n_more = len(texts) - _NAMED
+    return f"{named} and {n_more:,} more" if n_more > 0 else named
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def recording_values(recording: RecordingInfo) -> dict[str, Any]:
         "licence": file.description.licence if file else None,
         "creator": file.description.creator if file else None,
         "missing": bool(file and file.missing_since),
-        "paths": [full_path(place) for place in recording.files],
+        "paths": list(dict.fromkeys(full_path(place) for place in recording.files)),
     }
 
 

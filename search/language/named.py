@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from db.conditions import Condition, Range, Text
+from db.fields import OTHER_SPELLINGS
 from db.filters import FIELDS, Field
 from search.errors import QuerySyntaxError
 from search.language.cursor import Cursor, shortened, weight_in
@@ -52,6 +53,7 @@ def read_named(cursor: Cursor, relative_to: Path | None, *, negated: bool) -> De
     if not found:
         return None
     name = found[1].lower()
+    name = OTHER_SPELLINGS.get(name, name)
     if name not in FIELDS and name not in _OTHER_NAMES:
         if _belongs_to_a_word(cursor, found):
             return None

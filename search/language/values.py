@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from db.conditions import Range, Text
+from db.fields import OTHER_SPELLINGS
 from db.filters import Field, Kind
 from search.language.cursor import shortened
 
@@ -119,6 +120,8 @@ def example(field: Field) -> str:
 def _text(field: Field, text: str, *, quoted: bool) -> Text:
     if not quoted and text[0] in "<>":
         raise BadValue(f'{field.name} has no order; write {field.name}:word or {field.name}:"<3"')
+    if field.values:
+        text = OTHER_SPELLINGS.get(text.lower(), text)
     if field.values and text.lower() not in field.values:
         close = get_close_matches(text.lower(), field.values, n=3)
         wanted = f"did you mean {' or '.join(close)}?" if close else ""

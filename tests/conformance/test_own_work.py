@@ -86,6 +86,20 @@ def test_a_recording_is_compared_with_a_list_once_whether_anything_is_heard_or_n
     ]
 
 
+def test_a_taught_sound_that_is_forgotten_takes_its_tags_along_and_no_others(
+    catalogue: Catalogue, tapes: CollectionInfo
+) -> None:
+    store_sound_class(catalogue, taught())
+    heard = {1: [("wren", 0.9), ("robin", 0.8)], 2: []}
+    for vocabulary in ("taught", "birds"):
+        store_heard(catalogue, vocabulary, "d1", "test/1", heard)
+    assert forget_sound_class(catalogue, "wren", vocabulary="taught") == 1
+    left = [(tag.vocabulary, tag.label) for tag in heard_in(catalogue, [1])[1]]
+    assert sorted(left) == [("birds", "robin"), ("birds", "wren"), ("taught", "robin")]
+    with pytest.raises(UnknownName, match="wren"):
+        forget_sound_class(catalogue, "wren", vocabulary="taught")
+
+
 def test_a_changed_list_takes_the_place_of_the_older_one_recording_by_recording(
     catalogue: Catalogue, tapes: CollectionInfo
 ) -> None:
@@ -280,7 +294,7 @@ def test_the_same_examples_may_be_taught_to_several_encoders_and_other_examples_
     store_sound_class(catalogue, changed)
     (info,) = sound_classes(catalogue)
     assert (info.encoders, info.examples) == (("test/1",), changed.examples)
-    forget_sound_class(catalogue, "wren")
+    forget_sound_class(catalogue, "wren", vocabulary="taught")
     assert sound_classes(catalogue) == []
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -575,6 +576,27 @@ def test_a_manifest_indexes_the_files_on_it_and_describes_them_from_then_on(
     manifest.unlink()
     with pytest.raises(SourceError, match="manifest"):
         index(catalogue, archive)
+
+
+def test_a_manifest_finds_files_whose_accents_are_written_in_another_way(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    on_disk = "Mo\u0308we/e\u0301.wav"
+    typed = unicodedata.normalize("NFC", on_disk)
+    assert on_disk != typed
+    write_sound(archive / on_disk, seed=1)
+    write_sound(archive / "\u00e9.wav", seed=2)
+    write_sound(archive / "e\u0301.wav", seed=3)
+    manifest = archive / "list.csv"
+    rows = [f"{typed},Gull", "\u00e9.wav,one sign", "e\u0301.wav,two signs"]
+    manifest.write_text("\n".join(["path,title", *rows]), encoding="utf-8")
+    summary = index(catalogue, manifest=manifest, fingerprints=False, describe=False)
+    assert (outcomes(summary), summary.failures) == ({"added": 3}, [])
+    titles = {path: one.files[0].description.title for path, one in by_path(catalogue).items()}
+    assert titles == {on_disk: "Gull", "\u00e9.wav": "one sign", "e\u0301.wav": "two signs"}
+    (archive / "manifest.csv").write_text(f"path,creator\n{typed},Ada\n", encoding="utf-8")
+    assert index(catalogue, archive, fingerprints=False, describe=False).n_redescribed == 1
+    assert by_path(catalogue)[on_disk].files[0].description.creator == "Ada"
 
 
 def test_what_is_not_there_is_an_error_and_marks_nothing_missing(

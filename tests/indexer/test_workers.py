@@ -7,11 +7,16 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
-from indexer.workers import WorkerDied, WorkerPool, WorkersUnusable
+from db.records import Analysis
+from db.storage import file_state
+from indexer.analysis import Analyser, Features, Job
+from indexer.workers import WorkerDied, WorkerPool, WorkersUnusable, goes_on
+from tests.indexer.conftest import write_sound
 
 
 def prepare() -> Callable[[str], str]:
@@ -25,6 +30,14 @@ def work(job: str) -> str:
         os._exit(7)
     if job == "slow":
         time.sleep(0.5)
+    if job == "still":
+        time.sleep(4)
+    if job == "hang":
+        time.sleep(600)
+    if job == "long":
+        for _ in range(80):
+            time.sleep(0.05)
+            goes_on()
     return f"{job} done"
 
 
@@ -53,6 +66,36 @@ def test_a_job_that_kills_its_worker_is_named_and_the_others_go_on(
     assert results["crash"] == WorkerDied("killed by signal 11 (SIGSEGV)")
     assert results["exit"] == WorkerDied("ended with exit code 7")
     assert {job: results[job] for job in "abcd"} == {job: f"{job} done" for job in "abcd"}
+
+
+def test_a_job_that_gets_nowhere_is_given_up_and_a_long_one_is_not() -> None:
+    pool = WorkerPool[str, str](2, prepare, patience_s=2.5)
+    done(pool, ["started", "both"])
+    results = dict(done(pool, ["hang", "long", "a"]))
+    assert results["hang"] == WorkerDied("ended after 2.5 s without progress")
+    assert (results["long"], results["a"]) == ("long done", "a done")
+    pool.close()
+
+
+def test_the_time_in_which_nobody_listened_is_no_lack_of_progress() -> None:
+    pool = WorkerPool[str, str](2, prepare, patience_s=2.5)
+    done(pool, ["started", "both"])
+    results = pool.run(iter(["a", "still"]), tick_s=0.1)
+    while next(results) is None:
+        pass
+    time.sleep(3.5)
+    assert [result for result in results if result] == [("still", "still done")]
+    pool.close()
+
+
+def test_an_analysis_tells_that_it_gets_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_sound(tmp_path / "a.wav", length_s=25.0)
+    told: list[float] = []
+    monkeypatch.setattr("indexer.workers._TELLER", lambda: told.append(time.monotonic()))
+    job = Job(1, str(tmp_path), "a.wav", file_state(path), wanted=Features(describe=True))
+    report = Analyser()(job)
+    assert isinstance(report.result, Analysis)
+    assert len(told) >= 5  # for its content, three blocks of sound, and the sums of them
 
 
 def test_a_worker_that_dies_between_jobs_costs_no_job(pool: WorkerPool[str, str]) -> None:

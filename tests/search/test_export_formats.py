@@ -255,8 +255,18 @@ def test_an_edl_leaves_out_what_time_code_cannot_count_and_says_so() -> None:
         (86_000 * 25, 86_010 * 25)
     ]
     assert notes("edl", found) == ["passages left out because time code ends at 24 hours: 1"]
+    with pytest.raises(ExportError, match="24 hours"):
+        written("edl", [hit(week, (86_390.0, 86_401.0))])
     with pytest.raises(ExportError, match=r"29\.97"):
         written("edl", found, ExportOptions(frame_rate="29"))
+
+
+def test_paths_that_a_line_cannot_hold_are_told_in_one_note() -> None:
+    broken = [hit(recording(n, f"a\n{n}.wav"), (0, 1)) for n in range(9)]
+    for name in ("edl", "raven"):
+        (note,) = [one for one in notes(name, broken) if "line break" in one]
+        assert r"a\n0.wav" in note
+        assert note.endswith(" and 6 more)")
 
 
 def test_reels_have_names_of_their_own_even_if_files_do_not() -> None:

@@ -118,12 +118,15 @@ def test_a_cue_sheet_says_what_was_played_and_where_nothing_was_recognised() -> 
         (5, "A 'quoted' song", "Ada", "120:00:38"),  # half a second: 37.5 of 75 frames
         (6, NOT_RECOGNISED, "", "120:30:00"),
     ]
-    assert '"/tapes/song.wav" 5.00 s to 65.00 s, here until 90.00 s' in sheet
+    assert '"/tapes/song.wav" 5.00 s to 65.00 s, here 30.00 s to 90.00 s' in sheet
 
 
 def test_a_programme_that_is_recognised_to_its_end_ends_with_its_last_track() -> None:
     sheet = CueSheet().add("show.flac", [match(SONG, (0.5, 60))], length_s=61.0)
-    assert [title for _, title, _, _ in tracks(sheet)] == ["A 'quoted' song"]
+    assert [(title, time) for _, title, _, time in tracks(sheet)] == [
+        ("A 'quoted' song", "00:00:00")  # the first of a file, though it is heard from 0.5 s on
+    ]
+    assert "here 0.50 s to 60.00 s" in sheet
     assert '"show.flac" WAVE' in sheet
 
 
@@ -172,6 +175,15 @@ def test_what_some_programs_cannot_read_is_pointed_out() -> None:
     assert "99 tracks" in sheet.notes[0]
 
 
+def test_a_file_whose_name_a_cue_sheet_cannot_hold_is_pointed_out() -> None:
+    sheet = CueSheet()
+    assert sheet.add("a plain one.wav", [], length_s=3.0).startswith('FILE "a plain one.wav" WAVE')
+    assert sheet.notes == []
+    assert sheet.add('5" tape.wav', [], length_s=3.0).startswith('FILE "5\' tape.wav" WAVE')
+    (note,) = sheet.notes
+    assert note.endswith(': "5\' tape.wav"')
+
+
 @pytest.fixture
 def found() -> Duplicates:
     """Identical files, one of them missing; a copy; a passage that recurs twice."""
@@ -179,9 +191,12 @@ def found() -> Duplicates:
     copy = recording(2, "a.mp3", length_s=58.0)
     news = recording(3, "news.wav", length_s=600.0)
     pair = Pair(
-        Kind.COPY, original, copy, (Overlap(2.0, 60.0, 0.0, 58.0, 0.91234),), 1.0, 1.0, 90.0
+        Kind.COPY, original, copy, (Overlap(2.0, 60.0, 0.0, 58.0, 0.91234, 90.0),), 1.0, 1.0, 90.0
     )
-    twice = (Overlap(100.0, 110.0, 5.0, 15.0, 0.8), Overlap(300.0, 310.0, 5.0, 15.0, 0.7))
+    twice = (
+        Overlap(100.0, 110.0, 5.0, 15.0, 0.8, 12.0),
+        Overlap(300.0, 310.0, 5.0, 15.0, 0.7, 8.0),
+    )
     excerpt = Pair(Kind.EXCERPT, news, copy, twice, 1.02, 1.02, 20.0)
     return Duplicates((Group((original, copy), (pair,)),), (excerpt,))
 
@@ -210,6 +225,7 @@ def test_duplicates_are_rows_of_shared_stretches(found: Duplicates) -> None:
     assert (first["first_onset_s"], second["first_onset_s"]) == ("100.0", "300.0")
     assert (first["first_path"], first["second_path"]) == ("/tapes/news.wav", "/tapes/a.mp3")
     assert first["speed"] == "1.02"
+    assert [row["score"] for row in rows] == ["", "90.0", "12.0", "8.0"]  # each its own
 
 
 def test_duplicates_as_json_name_every_file_of_a_group(found: Duplicates) -> None:
@@ -227,6 +243,10 @@ def test_duplicates_as_json_name_every_file_of_a_group(found: Duplicates) -> Non
     )
     (excerpt,) = values["excerpts"]
     assert [overlap["first_onset_s"] for overlap in excerpt["overlaps"]] == [100.0, 300.0]
+    assert ([overlap["score"] for overlap in excerpt["overlaps"]], excerpt["score"]) == (
+        [12, 8],
+        20,
+    )
 
 
 def test_the_place_that_is_there_names_a_recording_that_lies_in_several(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from db.records import Description
 from indexer.audio import open_audio
 from indexer.manifest import read_manifest
+from search.errors import ExportError
 from search.export import EXPORTS, ExportOptions
 from search.hits import Hit
 from tests.search.export_cases import hit, recording
@@ -125,8 +126,15 @@ def test_what_cannot_be_read_is_listed_with_the_reason_and_the_rest_comes(tmp_pa
     assert rows[5]["note"] == "the file ends before the passage does, at 2.000 s"
     assert float(rows[5]["offset_s"]) == 1.0
     assert archive.namelist() == [rows[5]["path"], rows[6]["path"], "manifest.csv"]
-    assert len(notes) == 4  # the two passages of one missing file are one
-    assert notes[0] == f"{tmp_path / 'gone.wav'}: does not exist"
+    (note,) = notes
+    assert f" 5 ({tmp_path / 'gone.wav'}: does not exist; {wide}: FLAC cannot hold it" in note
+    assert note.endswith(" and 1 more)")  # the two passages of one missing file are named once
+
+
+def test_an_export_of_sounds_none_of_which_can_be_read_is_an_error(tmp_path: Path) -> None:
+    gone = [hit(recording(n, tmp_path / f"gone {n}.wav"), (0, 1), (2, 3)) for n in range(5)]
+    with pytest.raises(ExportError, match=r"gone 2\.wav: does not exist and 2 more.*relocate"):
+        zipped("wav", gone)
 
 
 def test_a_recording_that_is_damaged_in_its_middle_gives_what_lies_before(tmp_path: Path) -> None:

@@ -307,6 +307,11 @@ def test_commas_separate_values_of_which_any_will_do() -> None:
     )
 
 
+def test_licence_may_be_spelt_in_both_ways() -> None:
+    assert only_condition("license:CC0") == only_condition("licence:CC0")
+    assert only_condition("-has:license") == only_condition("-has:licence")
+
+
 # -- errors ------------------------------------------------------------------------------------
 
 
@@ -316,7 +321,7 @@ def test_commas_separate_values_of_which_any_will_do() -> None:
         ("", 0, "say what to search for"),
         ("  ", 0, "say what to search for"),
         ("rain durtion:<10", 5, "did you mean duration:"),
-        ("license:CC0", 0, "did you mean licence:"),
+        ("licences:CC0", 0, "did you mean licence:"),
         ("bpm:120", 0, "did you mean tempo:"),
         ("Foley:steps", 0, "write (Foley:steps)"),
         (r"C:\a.wav", 0, "write like: before it"),

@@ -106,6 +106,47 @@ def test_index_then_search_then_similar_in_every_format(sounds: Path, catalogue:
     assert by_name.count(".wav") == 1
 
 
+def test_each_failure_is_told_once_and_counted(sounds: Path, catalogue: Path) -> None:
+    (sounds / "bad.wav").write_text("not audio")
+    said = echoic("index", sounds, "--no-fingerprints", catalogue=catalogue, code=1)
+    assert said.count("bad.wav") == 1
+    assert "4 audio files: 3 new, 1 not indexed.\n" in said
+    said = echoic("index", sounds, sounds, "--no-fingerprints", catalogue=catalogue, code=1)
+    assert "4 audio files: 3 unchanged, 1 not indexed.\n" in said  # named twice, counted once
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other pipes")
+def test_a_reader_that_has_enough_ends_a_command_quietly(sounds: Path, catalogue: Path) -> None:
+    echoic("index", sounds, "--no-fingerprints", catalogue=catalogue)
+    for arguments in (["status"], ["search", "name:sound", "--csv"]):
+        ends = os.pipe()
+        os.close(ends[0])
+        ran = subprocess.run(
+            [sys.executable, "-m", "ui", *arguments, "--catalogue", str(catalogue)],
+            stdout=ends[1],
+            stderr=subprocess.PIPE,
+            check=False,
+            cwd=PROJECT,
+        )
+        os.close(ends[1])
+        assert (ran.returncode, ran.stderr) == (141, b"")  # as after SIGPIPE
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_full_disk_is_told_in_a_sentence(sounds: Path, catalogue: Path) -> None:
+    echoic("index", sounds, "--no-fingerprints", catalogue=catalogue)
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "ui", "status", "--catalogue", str(catalogue)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            cwd=PROJECT,
+        )
+    assert (ran.returncode, ran.stderr.count(b"\n")) == (2, 1)
+    assert b"make room" in ran.stderr
+
+
 def test_exit_codes_tell_what_happened(sounds: Path, catalogue: Path, tmp_path: Path) -> None:
     echoic("index", sounds, catalogue=catalogue, run=as_process, code=0)
     (sounds / "bad.wav").write_text("not audio")
@@ -142,7 +183,13 @@ def test_exit_codes_tell_what_happened(sounds: Path, catalogue: Path, tmp_path: 
         (["forget"], "name one thing"),
         (["fetch", "nonsense"], "no manifest 'nonsense'"),
         (["similar", "nowhere.wav"], "there is no catalogue"),
+        (["similar", "#1", "--from", "1:00", "--to", "3"], "ends before it begins"),
         (["search", "dog", "--csv", "--json"], "not both"),
+        (["search", "dog", "--csv", "--facet", "tag"], "exports hold hits and no counts"),
+        (["search", "-music dog"], "search ... -- '-music dog'"),
+        (["saved", "add", "x", "-kick", "drum"], "which ends the options"),
+        (["watch", __file__], "is a single file: name its folder"),
+        (["watch", "not there"], "is not there"),
     ],
 )
 def test_mistakes_get_a_sentence_and_no_traceback(
@@ -346,14 +393,42 @@ def test_watch_takes_in_what_is_added_while_it_runs(sounds: Path, catalogue: Pat
         assert "Watching" in process.stderr.readline()
         time.sleep(0.5)
         write_sound(sounds / "late.wav", seed=42)
+        n_runs = 0
         for line in process.stdout:
             event = json.loads(line)
+            n_runs += event["event"] == "planned"
             if event["event"] == "done" and event["path"] == "late.wav":
                 break
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
     assert process.returncode == 0
+    assert n_runs == 2  # at the start, and for the new file
     assert "late.wav" in echoic("show", "late.wav", catalogue=catalogue)
+
+
+def test_a_file_in_two_collections_is_told_and_is_no_duplicate(
+    tmp_path: Path, catalogue: Path
+) -> None:
+    write_sound(tmp_path / "all" / "birds" / "wren.wav", seed=1)
+    index = ("index", "--no-descriptors", "--no-fingerprints", "--workers", "1")
+    assert "Warning" not in echoic(*index, tmp_path / "all" / "birds", catalogue=catalogue)
+    said = echoic(*index, tmp_path / "all", catalogue=catalogue)
+    assert f"'birds', {tmp_path / 'all' / 'birds'}, lies within that of 'all'" in said
+    assert "Warning" not in echoic(*index, tmp_path / "all", catalogue=catalogue)
+    assert echoic("duplicates", catalogue=catalogue) == "No duplicates.\n"
+    (found,) = json.loads(echoic("search", "name:wren", "--json", catalogue=catalogue))["hits"]
+    assert found["paths"] == [str(tmp_path / "all" / "birds" / "wren.wav")]
+
+
+def test_numbers_and_formats_are_written_as_people_read_them(
+    tmp_path: Path, catalogue: Path
+) -> None:
+    write_sound(tmp_path / "in" / "a.flac", seed=20, length_s=0.02)
+    echoic("index", tmp_path / "in", "--no-fingerprints", catalogue=catalogue)
+    said = echoic("show", "a.flac", catalogue=catalogue)
+    assert "  20 ms, 16,000 Hz, 1 channel, FLAC, 16 bit, " in said
+    (centroid,) = (line for line in said.splitlines() if "spectral_centroid_hz" in line)
+    assert "e+" not in centroid
 
 
 def test_names_that_are_not_ascii_are_printed_as_they_are(tmp_path: Path, catalogue: Path) -> None:

@@ -95,6 +95,20 @@ def test_sounds_are_taken_away_with_a_manifest(archive: Path, tmp_path: Path) ->
                 assert file.frames / file.samplerate == pytest.approx(length_s, abs=1e-3)
 
 
+def test_an_export_without_one_sound_fails_and_leaves_no_file(
+    archive: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "tones.zip"
+    (archive / "sounds").rename(archive / "away")
+    try:
+        _, said = echoic(archive, *ALL, "--export", path, code=2)
+    finally:
+        (archive / "away").rename(archive / "sounds")
+    assert "no passage could be read" in said
+    assert said.count("does not exist") == 3
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

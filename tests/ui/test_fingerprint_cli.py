@@ -257,8 +257,8 @@ def test_every_relation_in_a_group_is_listed_and_scores_come_once_a_pair(
 ) -> None:
     """The first and the second are only copies of the third."""
     first, second, third = (_recording(number) for number in (1, 2, 3))
-    once = (Overlap(0, 44, 0, 44, 0.9),)
-    twice = (Overlap(0, 20, 0, 20, 0.9), Overlap(20, 40, 24, 44, 0.8))
+    once = (Overlap(0, 44, 0, 44, 0.9, 30.0),)
+    twice = (Overlap(0, 20, 0, 20, 0.9, 20.0), Overlap(20, 40, 24, 44, 0.8, 10.0))
     group = Group(
         (first, second, third),
         (

@@ -1,6 +1,7 @@
 """Tags, taught sounds, saved searches and lists on the command line."""
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -75,7 +76,11 @@ def test_a_sound_is_taught_searched_tagged_taught_again_and_forgotten(home: Path
     assert "Compared 4 recordings" in echoic(home, "tag", "--taught")
     again = json.loads(echoic(home, "teach", "hum", "--json"))
     assert len(again["examples"]) == 3
-    assert "Forgot" in echoic(home, "teach", "hum", "--forget")
+    heard = json.loads(echoic(home, "search", "heard:hum", "--json"))["hits"]
+    assert heard
+    said = echoic(home, "teach", "hum", "--forget")
+    assert said.startswith(f"Forgot the sound hum, and its tags of {len(heard)} recording")
+    assert json.loads(echoic(home, "search", "heard:hum", "--json"))["hits"] == []
     assert "No sound has been taught yet" in echoic(home, "teach", "--list")
     assert "no sound 'hum' has been taught" in echoic(home, "search", "sound:hum", code=2)
 
@@ -137,6 +142,22 @@ def test_passages_are_put_into_lists_ordered_exported_and_removed(home: Path) ->
 )
 def test_mistakes_get_a_sentence(home: Path, arguments: tuple[str, ...], expected: str) -> None:
     assert expected in echoic(home, *arguments, code=2)
+
+
+def test_a_list_of_recordings_that_are_gone_is_not_exported(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home / "catalogue", tmp_path / "catalogue")
+    echoic(tmp_path, "lists", "add", "best", "1", "2", "3", "4")
+    echoic(tmp_path, "forget", "4", "--yes")
+    said = CliRunner().invoke(
+        cli, ["lists", "export", "best", "--csv", "--catalogue", str(tmp_path / "catalogue")]
+    )
+    assert len(said.stdout.splitlines()) == 4  # with the names of the columns
+    assert "left out: " in said.stderr
+    for number in "123":
+        echoic(tmp_path, "forget", number, "--yes")
+    told = echoic(tmp_path, "lists", "export", "best", "--csv", code=2)
+    assert "does not hold any more: 4 (" in told
+    assert told.rstrip().endswith("make the list anew")
 
 
 @pytest.mark.parametrize(("group", "expected"), [("lists", "No lists yet"), ("saved", "No saved")])

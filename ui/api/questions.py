@@ -125,9 +125,15 @@ async def identify(
         bool, Form(description="Speed and pitch may be off by 10 %, not only 2.4 %: takes longer.")
     ] = False,
     all_occurrences: Annotated[bool, Form(description="Every place, not only the best.")] = False,
+    limit: Annotated[
+        int | None,
+        Form(ge=1, le=MOST_HITS, description="Of these places, so many with the highest scores."),
+    ] = None,
 ) -> Identification:
     """Find which recordings an upload was taken from, and where in them."""
     check_part(from_s, to_s)
+    if limit is not None and not all_occurrences:
+        raise Refused(422, "invalid_request", "limit: it goes with all_occurrences")
     listening = _Listening(request, from_s, to_s)
 
     def identified() -> Identification:
@@ -139,6 +145,7 @@ async def identify(
                 to_s=to_s,
                 p_false=p_false,
                 all_occurrences=all_occurrences,
+                limit=limit,
                 on_progress=listening.goes_on,
             )
             itself = engine.identical(path)

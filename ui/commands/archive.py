@@ -317,11 +317,11 @@ def _print_recording(info: "RecordingInfo") -> None:
 
     technical = info.technical
     depth = f", {technical.bit_depth} bit" if technical.bit_depth else ""
+    kind = " ".join(dict.fromkeys((technical.format, technical.codec)))  # not FLAC FLAC
     click.echo(f"Recording {info.id}  {info.content_hash}")
     click.echo(
         f"  {duration_text(technical.duration_s)}, {technical.sample_rate:,} Hz, "
-        f"{count_text(technical.channels, 'channel')}, {technical.format} {technical.codec}{depth},"
-        f" {size_text(info.size_bytes)}"
+        f"{count_text(technical.channels, 'channel')}, {kind}{depth}, {size_text(info.size_bytes)}"
     )
     for warning in technical.warnings:
         click.echo(f"  Warning: {warning}")
@@ -349,4 +349,6 @@ def _print_pairs(values: Any, *, indent: int) -> None:
 def _value_text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_value_text(item) for item in value)
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

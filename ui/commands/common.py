@@ -128,7 +128,9 @@ def print_notes(notes: Iterable[str]) -> None:
 
 
 def duration_text(seconds: float) -> str:
-    """Say a length of time as people do: ``"0.5 s"``, ``"2:05"``, ``"1:02:05"``."""
+    """Say a length of time as people do: ``"20 ms"``, ``"0.5 s"``, ``"2:05"``, ``"1:02:05"``."""
+    if 0 < seconds < 0.1:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     return clock_text(seconds)

@@ -18,7 +18,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     metavar="FILE",
     help="RoBERTa's tokenizer.json; by default an installed model's, else it is downloaded.",
 )
-@click.option("--licence", help="Of the weights, if it is not one of the published checkpoints.")
+@click.option(
+    "--licence",
+    "--license",
+    "licence",
+    help="Of the weights, if it is not one of the published checkpoints.",
+)
 def convert(
     checkpoint: Path, name: str | None, tokenizer: Path | None, licence: str | None
 ) -> None:

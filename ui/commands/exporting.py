@@ -63,11 +63,15 @@ def export_options(command: Command) -> Command:
     @functools.wraps(command)
     def with_request(*args: Any, **values: Any) -> Any:
         path, name = values.pop("export_path"), values.pop("format_name")
+        if values.pop("as_csv"):
+            if path is not None or name is not None:
+                raise click.UsageError("choose one of --csv, --export and --format, not both")
+            name = "csv"
         hit, frame_rate = values.pop("only_hit"), values.pop("frame_rate")
         request = ExportRequest(path, name, hit, frame_rate or "25", values.pop("overwrite"))
         if not request.is_wanted and (hit or frame_rate or request.overwrite):
             raise click.UsageError(
-                "--hit, --frame-rate and --overwrite go with --export FILE or --format NAME"
+                "--hit, --frame-rate and --overwrite go with --export FILE, --format NAME or --csv"
             )
         return command(*args, export=request, **values)
 
@@ -94,6 +98,9 @@ def _options() -> list[Callable[[Callable[..., Any]], Callable[..., Any]]]:
             metavar="NAME",
             help=f"The format, if FILE's ending does not tell it; without --export it is printed. "
             f"One of {', '.join(FORMATS)}.",
+        ),
+        click.option(
+            "--csv", "as_csv", is_flag=True, help="Print CSV, one passage a row: --format csv."
         ),
         click.option(
             "--hit", "only_hit", type=click.IntRange(1), metavar="N", help="Export hit N alone."

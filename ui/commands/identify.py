@@ -79,7 +79,8 @@ def acceptance_options(command: Command) -> Command:
         click.option(
             "--all-occurrences",
             is_flag=True,
-            help="Find every place, up to a thousand or so, not just the best.",
+            help="Find every place, up to a thousand or so, not just the best. It takes a closer "
+            "look, which scores a little differently.",
         ),
         click.option(
             "--limit",

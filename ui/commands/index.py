@@ -21,6 +21,7 @@ from ui.commands.common import (
     json_option,
     open_catalogue,
     print_notes,
+    printable,
     vectors_option,
 )
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 SOME_FAILED = 1
 NOTHING_DONE = 2
 INTERRUPTED = 130
+
+_TRY_AGAIN_AFTER_S = 3.0
 
 
 def _available_cores() -> int:
@@ -132,11 +135,11 @@ def index(
 ) -> None:
     """Index folders, or single files; with --encoder and no FOLDER, all that is indexed already.
 
-    Each FOLDER becomes a collection; it may be an address, as s3://BUCKET/FOLDER. Run the same
-    command again at any time: unchanged files are skipped, changed ones analysed anew, moved ones
-    recognised by their content, vanished ones marked missing. Files are only ever read. Ctrl-C
-    ends the run after the files in hand; what is done stays done. Another encoder adds its vectors
-    to those that are there.
+    Each FOLDER becomes a collection, unless it lies within one; it may be an address, as
+    s3://BUCKET/FOLDER. Run the same command again at any time: unchanged files are skipped, changed
+    ones analysed anew, moved ones recognised by their content, vanished ones marked missing. Files
+    are only ever read. Ctrl-C ends the run after the files in hand; what is done stays done.
+    Another encoder adds its vectors to those that are there.
 
     Exit codes: 0 all well, 1 some files failed, 2 nothing could be done, 130 interrupted.
 
@@ -170,7 +173,8 @@ def index(
         if manifest is not None:
             return [manifest_source(writer, manifest, root, name=collection)]
         if folders:
-            return [_source(writer, folder, collection) for folder in folders]
+            # Each once: the counts would be wrong.
+            return list(dict.fromkeys(_source(writer, folder, collection) for folder in folders))
         found, out_of_reach = known_sources(writer.catalogue, name=collection)
         left_out.extend(each.name for each in out_of_reach)
         return found
@@ -216,17 +220,11 @@ def watch(
 
     The catalogue is free for other writers between the runs.
     """
-    from watchfiles import watch as watch_changes
-
     from db.errors import CatalogueLocked, CatalogueUnreachable
     from db.location import catalogue_location
-    from db.remote import is_address
     from indexer.errors import IndexingError
 
-    if is_address(folder):
-        raise click.UsageError(
-            "object storage tells of no changes: run `echoic index` on it from time to time"
-        )
+    watched = _folder_to_watch(folder)
     wanted = wanted_features(
         _meant_encoders(location, encoders),
         descriptors=not no_descriptors,
@@ -237,39 +235,64 @@ def watch(
     def sources(writer: "CatalogueWriter") -> "list[Source]":
         from indexer.sources import folder_source
 
-        return [folder_source(writer, absolute(folder), name=collection)]
+        return [folder_source(writer, watched, name=collection)]
 
     def run() -> int:
         return run_index(
             location, sources, wanted, n_workers=n_workers, as_json=as_json, max_wait_s=max_wait_s
         )
 
-    if run() == INTERRUPTED:
-        ctx.exit(INTERRUPTED)
     with stop_on_interrupt("Watching has ended.") as stop:
-        click.echo(f"Watching {folder}. Ctrl-C ends.", err=True)
-        # Two quiet seconds: a file that is still being copied is not yet worth reading.
-        changes = watch_changes(
-            folder,
-            # Should the catalogue lie within, what is written to it is no news.
-            watch_filter=lambda _, path: not Path(path).is_relative_to(catalogue),
-            stop_event=stop,
-            debounce=10_000,
-            step=2_000,
-            rust_timeout=5_000,
-            yield_on_timeout=True,
-        )
-        pending = True  # what came while the first run went on has not been seen
-        for found in changes:
+        # The first turn comes when changes are being noted, so that the first run misses none.
+        pending = is_first = True
+        for found in _changes(watched, catalogue, stop):
             if stop.is_set() or not (found or pending):
                 continue
             try:
                 pending = False
                 if run() == INTERRUPTED:
-                    break
+                    ctx.exit(INTERRUPTED if is_first else 0)
             except (CatalogueLocked, CatalogueUnreachable, IndexingError) as error:
-                pending = True  # the next turn comes in five seconds
+                if is_first:
+                    raise
+                pending = True
                 click.echo(f"Waiting: {error}.", err=True)
+                stop.wait(_TRY_AGAIN_AFTER_S)
+            if is_first:
+                click.echo(f"Watching {printable(folder)}. Ctrl-C ends.", err=True)
+            is_first = False
+
+
+def _folder_to_watch(folder: str) -> Path:
+    from db.remote import is_address
+
+    if is_address(folder):
+        raise click.UsageError(
+            "object storage tells of no changes: run `echoic index` on it from time to time"
+        )
+    path = absolute(folder)
+    if not path.is_dir():
+        what = "is a single file: name its folder" if path.exists() else "is not there"
+        raise click.UsageError(f"{path} {what}")
+    return path
+
+
+def _changes(folder: Path, catalogue: Path, stop: threading.Event) -> Iterator[bool]:
+    """Tell every two seconds whether something in a folder has changed, until `stop` is set."""
+    from watchfiles import watch as watch_changes
+
+    # Two quiet seconds: a file that is still being copied is not yet worth reading.
+    found = watch_changes(
+        folder,
+        # Should the catalogue lie within, what is written to it is no news.
+        watch_filter=lambda _, path: not Path(path).is_relative_to(catalogue),
+        stop_event=stop,
+        debounce=10_000,
+        step=2_000,
+        rust_timeout=1_000,
+        yield_on_timeout=True,
+    )
+    return map(bool, found)
 
 
 def wanted_features(

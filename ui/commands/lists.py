@@ -181,19 +181,26 @@ def export(name: str, export: ExportRequest, location: str | None) -> None:
     \b
     Examples:
       echoic lists export opening --export opening.edl
-      echoic lists export opening --format csv
+      echoic lists export opening --csv
     """
     if not export.is_wanted:
-        raise click.UsageError("say where to: --export FILE, or --format NAME to print it")
+        raise click.UsageError("say where to: --export FILE, or --csv or --format NAME to print it")
+    from search.errors import ExportError
+    from search.export.text import first_few
     from search.saved import hits_of_list
 
     with open_catalogue(location) as catalogue:
         hits, lost = hits_of_list(catalogue, name)
+    if lost:
+        paths = first_few([printable(entry.path) for entry in lost])
+        told = f"passages of recordings that the catalogue does not hold any more: {len(lost):,}"
+        if not hits:
+            raise ExportError(
+                f"{printable(name)} holds only {told} ({paths}): index their files again, and make "
+                "the list anew"
+            )
+        print_notes([f"left out: {told} ({paths})"])
     export_hits(hits, export, title=name)
-    print_notes(
-        f"{printable(entry.path)} is left out: it is not in the catalogue any more"
-        for entry in lost
-    )
 
 
 @lists.command("remove")

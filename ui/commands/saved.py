@@ -16,7 +16,7 @@ from ui.commands.common import (
     printable,
 )
 from ui.commands.exporting import ExportRequest, export_options
-from ui.commands.search import output_options, print_results, refuse_two_formats
+from ui.commands.search import QuestionCommand, output_options, print_results, refuse_two_formats
 
 
 @click.group(invoke_without_command=True)
@@ -35,7 +35,7 @@ def saved(ctx: click.Context) -> None:
         ctx.invoke(list_saved)
 
 
-@saved.command("add")
+@saved.command("add", cls=QuestionCommand)
 @click.argument("name")
 @click.argument("query", nargs=-1, required=True)
 @catalogue_option
@@ -90,7 +90,6 @@ def run_saved(
     location: str | None,
     k: int,
     as_json: bool,
-    as_csv: bool,
     weak: bool,
     unfold: bool,
     export: ExportRequest,
@@ -100,13 +99,13 @@ def run_saved(
     With --new, over what has come into the catalogue since it was last run with --new (or saved);
     all of that is listed unless -k says otherwise. Matches that did not fit stay new.
     """
-    refuse_two_formats(as_json, as_csv, export)
+    refuse_two_formats(as_json, export)
     from db.saved_searches import saved_search
     from search.engine import SearchEngine
     from search.language import parse
     from search.saved import MOST_NEW, accept, new_matches
 
-    printing: dict[str, Any] = {"as_json": as_json, "as_csv": as_csv, "weak": weak}
+    printing: dict[str, Any] = {"as_json": as_json, "weak": weak}
     given = ctx.get_parameter_source("k") is click.core.ParameterSource.COMMANDLINE
     with open_catalogue(location) as catalogue:
         kept = saved_search(catalogue, name)
@@ -118,7 +117,7 @@ def run_saved(
             return
         k = k if given else MOST_NEW
         matches = new_matches(engine, name, k=k, fold_copies=not unfold)
-        if not (matches.results.hits or as_json or as_csv or export.is_wanted or weak):
+        if not (matches.results.hits or as_json or export.is_wanted or weak):
             click.echo("Nothing new.")
         else:
             print_results(matches.results, query, kept.query, export=export, **printing)

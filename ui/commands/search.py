@@ -2,7 +2,6 @@
 
 import math
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,12 +32,13 @@ if TYPE_CHECKING:
 _NEAR, _NEAREST = 0.1, 3
 """What scores so much comes near; so many are shown if nothing matches."""
 _SHORT_S = 3.0
+_WITHOUT = re.compile(r"-(?!k?\d|[hk]$)\w")
+"""What a question may hold and options hardly do: a minus sign, and no number behind it."""
 
 
 def output_options(command: Command) -> Command:
     """Add the options that say how many hits there are and how they are printed."""
     for option in (
-        click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one passage a row."),
         json_option(),
         click.option("--unfold", is_flag=True, help="List near-copies of a hit as hits, too."),
         click.option("--weak", is_flag=True, help="List the nearest misses, too."),
@@ -53,6 +53,25 @@ def output_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+class QuestionCommand(click.Command):
+    """A command with a question, whose first words a command line may take for options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; say what to do about ``-music``."""
+        given = args[: args.index("--")] if "--" in args else list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            word = next((text for text in given if _WITHOUT.match(text)), None)
+            if word is None:
+                raise
+            raise click.UsageError(
+                f"{printable(word)!r} is taken for options. If it belongs to the question, put -- "
+                f"before it, which ends the options: {ctx.command_path} ... -- {printable(word)!r}",
+                ctx,
+            ) from error
 
 
 class TimeInRecording(click.ParamType[float]):
@@ -91,7 +110,7 @@ def part_options(command: Command) -> Command:
     return command
 
 
-@click.command()
+@click.command(cls=QuestionCommand)
 @click.argument("words", nargs=-1, required=True)
 @click.option(
     "--by",
@@ -135,6 +154,7 @@ def search(
       echoic search '"tape 17" format:wav'
       echoic search "dog barking" --export dogs.m3u8
     """
+    from db.fields import OTHER_SPELLINGS
     from search.language import parse
 
     # After "--" a shell hands "-music" on as a word of its own.
@@ -143,7 +163,7 @@ def search(
         parse(question, relative_to=Path.cwd()),
         question,
         ranking=ranking,
-        facets=facets,
+        facets=tuple(OTHER_SPELLINGS.get(field, field) for field in facets),
         encoder=encoder,
         location=location,
         **output,
@@ -181,6 +201,8 @@ def similar(
       echoic similar tape.flac --from 12.5 --to 15
       echoic similar "#42" --from 1:30 --to 1:40
     """
+    if to_s is not None and to_s <= (from_s or 0.0):
+        raise click.UsageError("the part ends before it begins: --to has to lie after --from")
     from search.query import Archived, Example, Query, Sound
 
     number = re.fullmatch(r"#(\d+)", example)
@@ -210,13 +232,16 @@ def _answer(
     location: str | None,
     k: int,
     as_json: bool,
-    as_csv: bool,
     weak: bool,
     unfold: bool,
     export: ExportRequest,
 ) -> None:
     """Search, and print or export what was found."""
-    refuse_two_formats(as_json, as_csv, export)
+    refuse_two_formats(as_json, export)
+    if facets and export.is_wanted:
+        raise click.UsageError(
+            "--facet goes with the table and with --json: exports hold hits and no counts"
+        )
     from search.engine import SearchEngine
     from search.ranking import Ranking
 
@@ -225,12 +250,10 @@ def _answer(
         results = engine.search(
             query, k=k, ranking=Ranking(ranking), fold_copies=not unfold, facets=facets
         )
-    print_results(
-        results, query, question, as_json=as_json, as_csv=as_csv, weak=weak, export=export
-    )
+    print_results(results, query, question, as_json=as_json, weak=weak, export=export)
 
 
-def refuse_two_formats(as_json: bool, as_csv: bool, export: ExportRequest) -> None:
+def refuse_two_formats(as_json: bool, export: ExportRequest) -> None:
     """Refuse to print one answer in several formats.
 
     Raises
@@ -238,7 +261,7 @@ def refuse_two_formats(as_json: bool, as_csv: bool, export: ExportRequest) -> No
     click.UsageError
         If several are asked for.
     """
-    if as_json + as_csv + export.is_wanted > 1:
+    if as_json and export.is_wanted:
         raise click.UsageError("choose one of --json, --csv and --export, not both")
 
 
@@ -248,12 +271,11 @@ def print_results(
     question: str,
     *,
     as_json: bool,
-    as_csv: bool,
     weak: bool,
     export: ExportRequest,
 ) -> None:
     """Print or export what was found, as the options of `output_options` ask."""
-    from search.export import EXPORTS, sound_labels
+    from search.export import sound_labels
 
     print_notes(results.notes)
     hits = [*results.hits, *results.near_misses] if weak else list(results.hits)
@@ -261,8 +283,6 @@ def print_results(
         export_hits(hits, export, title=question, labels=sound_labels(query))
     elif as_json:
         print_json(_values(results, hits))
-    elif as_csv:
-        EXPORTS["csv"].write(hits, sys.stdout.buffer)
     else:
         _print_table(results, hits)
 

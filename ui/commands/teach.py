@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--add", "adds", is_flag=True, help="Add these to the examples that NAME has.")
 @click.option("--replace", "replaces", is_flag=True, help="Teach NAME anew, by these alone.")
 @click.option("--list", "list_them", is_flag=True, help="List the sounds that have been taught.")
-@click.option("--forget", "forgotten", is_flag=True, help="Forget NAME and its examples.")
+@click.option("--forget", "forgotten", is_flag=True, help="Forget NAME, its examples and tags.")
 @json_option()
 @encoder_option
 @catalogue_option
@@ -77,9 +77,11 @@ def teach(
             _print_sounds(catalogue, as_json=as_json)
         elif forgotten:
             from db.sound_classes import forget_sound_class
+            from search.vocabulary import TAUGHT
 
-            forget_sound_class(catalogue, name)
-            click.echo(f"Forgot the sound {printable(name)}.")
+            n_heard = forget_sound_class(catalogue, name, vocabulary=TAUGHT)
+            tags = f", and its tags of {count_text(n_heard, 'recording')}" if n_heard else ""
+            click.echo(f"Forgot the sound {printable(name)}{tags}.")
         else:
             known = None if adds else replaces
             _teach(catalogue, name, liked, disliked, encoder, known, as_json=as_json)

@@ -99,6 +99,18 @@ def test_an_upload_is_identified_with_its_place(
     assert found.json()["identical"] is None
 
 
+def test_of_all_occurrences_so_many_are_given_as_were_asked_for(
+    served: Served, client: httpx.Client, tmp_path: Path
+) -> None:
+    clip = excerpt(served, tmp_path / "clip.flac", 90, 98)
+    for limit in (1, 1000):
+        found = send(client, "/identify", clip, all_occurrences=True, limit=limit).json()
+        assert 1 <= len(found["matches"]) <= limit
+    refused = send(client, "/identify", clip, limit=1)
+    assert refused.status_code == 422
+    assert "all_occurrences" in refused.text
+
+
 def test_the_very_file_is_told_apart(served: Served, client: httpx.Client) -> None:
     found = send(client, "/identify", served.sounds / "animals/dog-barking.wav").json()
     assert found["identical"]["path"].endswith("dog-barking.wav")

@@ -418,3 +418,17 @@ def test_a_hit_of_a_dropped_sound_is_opened_with_the_passages_that_are_like_it(
             assert not page.exception and not page.error
             said = [caption.value for caption in page.caption]
             assert any("No passage of it" in text for text in said) != is_like
+
+
+def test_a_recording_with_very_many_re_uses_shows_the_first_of_them() -> None:
+    script = """
+from search.fingerprints import Match
+from tests.search.export_cases import recording
+from ui.web.pages.recording import _reuses
+
+found = [(recording(number, f"{number}.wav"), 0, 9, 0, 9) for number in range(1, 61)]
+_reuses([Match(*one, 1.0, 1.0, 30.0, 1e-9) for one in found])
+"""
+    app = AppTest.from_string(script, default_timeout=60).run()
+    assert not app.exception
+    assert said(app).startswith("There are 10 more: `echoic identify")

@@ -38,6 +38,8 @@ dl.facts { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.2
   margin: 0 !important; padding: 0 !important; font-size: .9rem; }
 dl.facts dt { opacity: .75; font-weight: inherit; margin: 0; }
 dl.facts dd { margin: 0; overflow-wrap: anywhere; white-space: pre-line; }
+[data-testid="stExpandSidebarButton"] { width: auto; padding: 0 .5rem; gap: .3rem; }
+[data-testid="stExpandSidebarButton"]::after { content: "Narrow down"; font-size: .85rem; }
 @media (max-width: 640px) { dl.facts { grid-template-columns: 1fr; gap: 0; }
   dl.facts dd { margin-bottom: .5rem; } .stMainBlockContainer { padding-left: 1rem;
   padding-right: 1rem; }

@@ -38,6 +38,7 @@ from ui.web.texts import description_rows, descriptor_rows, format_text
 _SIMILAR = 6
 _LEAST_SIMILAR = 0.1
 _MOST_SPANS = 3
+_MOST_REUSES = 50
 
 
 def page() -> None:
@@ -155,13 +156,18 @@ def _reuses(matches: Sequence[Match]) -> None:
     for match in matches:
         of_one.setdefault(match.recording.id, []).append(match)
     cards = []
-    for found in of_one.values():
+    for found in list(of_one.values())[:_MOST_REUSES]:
         passages = [Passage(one.onset_s, one.offset_s, 1.0) for one in found]
         card = recording_card(found[0].recording, passages, key="copy-", exact=True)
         spans = [exact_span_text(one.query_onset_s, one.query_offset_s) for one in found]
         card["remark"] = f"The same as {', '.join(spans[:_MOST_SPANS])} of this recording"
         cards.append(card | {"actions": [KEEP, OPEN]})
     hit_list(cards, key="copies", label="Copies and re-uses", on_action=_act)
+    if len(of_one) > len(cards):
+        st.caption(
+            f"There are {len(of_one) - len(cards):,} more: `echoic identify --all-occurrences` "
+            "lists all."
+        )
 
 
 def _act(action: dict[str, Any]) -> None:
