@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import BindParameter, bindparam, select
 from sqlalchemy.orm import Session
 
 from db.records import (
@@ -83,28 +83,38 @@ def failure(row: FailureRow) -> Failure:
     )
 
 
+# Statements are made once: making them takes longer than asking them of a few recordings.
+_IDS: BindParameter[int] = bindparam("ids", expanding=True)
+_RECORDINGS = select(RecordingRow).where(RecordingRow.id.in_(_IDS))
+_DESCRIPTORS = select(DescriptorsRow).where(DescriptorsRow.recording_id.in_(_IDS))
+_SEGMENTS = (
+    select(EmbeddingRow.recording_id, EncoderRow.name, EmbeddingRow.n_segments)
+    .join(EncoderRow)
+    .where(EmbeddingRow.recording_id.in_(_IDS))
+)
+_LANDMARKS = (
+    select(FingerprintRow.recording_id, FingerprintSchemeRow.name, FingerprintRow.n_landmarks)
+    .join(FingerprintSchemeRow)
+    .where(FingerprintRow.recording_id.in_(_IDS))
+)
+_FILES = (
+    select(FileRow, CollectionRow.name, CollectionRow.root)
+    .join(CollectionRow)
+    .where(FileRow.recording_id.in_(_IDS))
+    .order_by(FileRow.missing_since.is_not(None), CollectionRow.name, FileRow.path)
+)
+
+
 def load_recordings(session: Session, ids: list[int]) -> dict[int, RecordingInfo]:
     """Return recordings with all their files by id; no more ids than one IN clause takes."""
     # People may ask for any number; a server calls one that no column holds an error.
-    ids = [id_ for id_ in ids if 0 < id_ <= LARGEST_ID]
-    files = _files(session, ids)
+    asked = {"ids": [id_ for id_ in ids if 0 < id_ <= LARGEST_ID]}
+    files = _files(session, asked)
     described = {
-        row.recording_id: _descriptor_values(row)
-        for row in session.scalars(
-            select(DescriptorsRow).where(DescriptorsRow.recording_id.in_(ids))
-        )
+        row.recording_id: _descriptor_values(row) for row in session.scalars(_DESCRIPTORS, asked)
     }
-    n_segments = session.execute(
-        select(EmbeddingRow.recording_id, EncoderRow.name, EmbeddingRow.n_segments)
-        .join(EncoderRow)
-        .where(EmbeddingRow.recording_id.in_(ids))
-    )
-    n_landmarks = session.execute(
-        select(FingerprintRow.recording_id, FingerprintSchemeRow.name, FingerprintRow.n_landmarks)
-        .join(FingerprintSchemeRow)
-        .where(FingerprintRow.recording_id.in_(ids))
-    )
-    segments, landmarks = _counts(n_segments), _counts(n_landmarks)
+    segments = _counts(session.execute(_SEGMENTS, asked))
+    landmarks = _counts(session.execute(_LANDMARKS, asked))
     return {
         row.id: RecordingInfo(
             row.id,
@@ -117,23 +127,17 @@ def load_recordings(session: Session, ids: list[int]) -> dict[int, RecordingInfo
             segments.get(row.id, {}),
             landmarks.get(row.id, {}),
         )
-        for row in session.scalars(select(RecordingRow).where(RecordingRow.id.in_(ids)))
+        for row in session.scalars(_RECORDINGS, asked)
     }
 
 
-def _files(session: Session, ids: list[int]) -> dict[int, list[FileInfo]]:
+def _files(session: Session, asked: dict[str, list[int]]) -> dict[int, list[FileInfo]]:
     """Return the files of recordings, present before missing, then by name.
 
     Not by number: that is the order of indexing, in which workers may change places.
     """
     files: dict[int, list[FileInfo]] = {}
-    query = (
-        select(FileRow, CollectionRow.name, CollectionRow.root)
-        .join(CollectionRow)
-        .where(FileRow.recording_id.in_(ids))
-        .order_by(FileRow.missing_since.is_not(None), CollectionRow.name, FileRow.path)
-    )
-    for row, collection, root in session.execute(query):
+    for row, collection, root in session.execute(_FILES, asked):
         files.setdefault(row.recording_id, []).append(_file_info(row, collection, root))
     return files
 

@@ -28,7 +28,7 @@ _EXCERPT_S = 15.0
 
 _PART_S, _HOP_S = 10.0, 5.0
 _LEAST_PART_S = 1.0
-_SURE = (1e-5, 1e-4)
+SURE = (1e-5, 1e-4)
 """Probabilities of a false match at which the search stops after its first and second effort."""
 
 _WORTH_KEEPING = 0.1
@@ -251,7 +251,7 @@ class FingerprintEngine:
         matcher = Matcher(
             self._index,
             self._fingerprinter,
-            sure=(law.threshold(_SURE[0]), law.threshold(_SURE[1])),
+            sure=(law.threshold(SURE[0]), law.threshold(SURE[1])),
             changes=self._changes,
         )
         sightings: list[Sighting] = []

@@ -17,13 +17,19 @@ _POSTINGS_AT_MOST, _POSTINGS_THOROUGH, _POSTINGS_CHANGED = 100_000, 200_000, 60_
 bound the time of a query in a large archive; keys that are not rare hardly help there."""
 
 _FEW, _MANY = 6, 96  # places that are weighed: at first, and when those gave nothing
+_BEST_LOOKING = 24  # of the other places that are weighed when those gave nothing either
+_A_GLANCE = 0.6  # what it costs a place to be chosen by a glance: chance was glanced at, too
+_WORTH = 0.25  # of the most votes; at first, only places that have as many are weighed
 _REPEATS = 32  # places that are weighed to tell repetitions apart
 _TRIED = 32  # places that are weighed of all changes together
-_EVERY = 1024  # places that are weighed when all occurrences are asked for
+_EVERY = 1024  # places that are looked at at most; weighed if all occurrences are asked for
 _PER_CHANGE = 3  # places that are kept of each change of speed and pitch that is tried
 _STEP = 0.004  # between changes that are tried
 _REFINE = (-0.0024, -0.0016, -0.0008, 0.0008, 0.0016, 0.0024)
 _REFINED = 4  # candidates around which smaller steps are tried
+_ALIKE = 2.5  # of at most 4.5; a place that is less like the query may not be the best there is
+_MORE_THAN_BEAT = 3.4  # of at most 4.5: a place that is as like the query is more than a beat
+_BEAT = 0.75  # as a share; what fits better than that a beat or bar away is explained by it
 _RIVAL = 0.85  # of the best score; places that reach it may be repetitions of one another
 _APART = 8  # frames between places that are not the same
 _FINE, _MOST_FINE = 0.0008, 24  # steps beyond, for a change larger than any that was tried
@@ -105,36 +111,47 @@ class Matcher:
         if not len(peaks.frames):
             return []
         verifier = Verifier(peaks, heights)
-        found = self._search(verifier, peaks, UNCHANGED, thorough=False, n_places=_FEW, effort=0)
-        if _best(found) >= self._sure[0] and not every:
+        places = self._places(peaks, UNCHANGED, _FEW, thorough=False, budget=_POSTINGS_AT_MOST)
+        worth = [place for place in places if place.votes >= _WORTH * places[0].votes]
+        found = self._beyond_beat(verifier, self._weighed(verifier, worth, UNCHANGED, effort=0))
+        if _best(found) >= self._sure[0] and _alike(found) and not every:
             return self._settled(verifier, peaks, self._tuned(verifier, found))
         second, _ = self._fingerprinter.query(samples, late=0.5)
         peaks = peaks.joined(second)
         verifier = Verifier(peaks, heights)
-        n_places = _EVERY if every else _MANY
-        found = self._search(verifier, peaks, UNCHANGED, thorough=True, n_places=n_places, effort=1)
-        if _best(found) >= self._sure[1] or not self._changes:
+        places = self._places(peaks, UNCHANGED, _EVERY, thorough=True, budget=_POSTINGS_THOROUGH)
+        n_weighed = _EVERY if every else _MANY
+        found = self._weighed(verifier, places[:n_weighed], UNCHANGED, effort=1)
+        if _best(found) < self._sure[1] and len(places) > n_weighed:
+            found = _ranked([*found, *self._glanced(verifier, places[n_weighed:])])
+        found = self._beyond_beat(verifier, found, every=every)
+        if (_best(found) >= self._sure[1] and _alike(found)) or not self._changes:
             found = self._tuned(verifier, found)
         else:
-            found = _ranked([*found, *self._changed(verifier, peaks)])
+            changed = self._beyond_beat(verifier, self._changed(verifier, peaks), every=every)
+            found = _ranked([*found, *changed])
         return found if every else self._settled(verifier, peaks, found)
 
-    def _search(
-        self,
-        verifier: Verifier,
-        peaks: QueryPeaks,
-        change: Change,
-        *,
-        thorough: bool,
-        n_places: int,
-        effort: int,
+    def _weighed(
+        self, verifier: Verifier, places: Sequence[Place], change: Change, *, effort: int
     ) -> list[Candidate]:
-        budget = _POSTINGS_THOROUGH if thorough else _POSTINGS_AT_MOST
-        places = self._places(peaks, change, n_places, thorough=thorough, budget=budget)
         self._archive.expect(_span(verifier, place, change) for place in places)
         return _ranked(
             Candidate(self._weigh(verifier, place, change), change, effort) for place in places
         )
+
+    def _glanced(self, verifier: Verifier, places: Sequence[Place]) -> Iterator[Candidate]:
+        """Weigh some of the places that have few votes, those that look best at a glance.
+
+        In noise the right place often has no more votes than a thousand others.
+        """
+        spans = [_span(verifier, place, UNCHANGED) for place in places]
+        self._archive.expect(spans)
+        landmarks = [self._archive.landmarks(*span) for span in spans]
+        looks = verifier.glance([place.frame for place in places], landmarks)
+        for at in np.argsort(-looks, kind="stable")[:_BEST_LOOKING].tolist():
+            evidence = verifier.weigh(places[at].frame, places[at].votes, landmarks[at])
+            yield Candidate(replace(evidence, score=evidence.score - _A_GLANCE), UNCHANGED, 1)
 
     def _places(
         self, peaks: QueryPeaks, change: Change, n_places: int, *, thorough: bool, budget: int
@@ -163,6 +180,33 @@ class Matcher:
             Candidate(self._weigh(verifier, place, change), change, 2) for place, change in best
         )
         return _ranked([*coarse, *self._refined(verifier, coarse[:_REFINED])])
+
+    def _beyond_beat(
+        self, verifier: Verifier, found: list[Candidate], *, every: bool = False
+    ) -> list[Candidate]:
+        """Take from the scores what a beat explains: of the best candidate and its kind, or of all.
+
+        What is very like the query stands in any case: there is little left to explain.
+        """
+        if _best(found) < self._sure[1]:
+            return found
+        kept = 1.0 if every else self._beyond(verifier, found[0])
+        return _ranked(
+            one
+            if one.evidence.score < self._sure[1] or one.evidence.likeness >= _MORE_THAN_BEAT
+            else _scored(one, self._beyond(verifier, one) if every else kept)
+            for one in found
+        )
+
+    def _beyond(self, verifier: Verifier, candidate: Candidate) -> float:
+        """Return the share of a candidate's score that a beat does not explain."""
+        evidence = candidate.evidence
+        if evidence.likeness >= _MORE_THAN_BEAT:
+            return 1.0
+        span = _span(verifier, Place(evidence.frame, evidence.votes), candidate.change)
+        landmarks = self._archive.landmarks(*span)
+        share = verifier.recurrence(evidence.frame, landmarks, candidate.change)
+        return min(1.0, max(1.0 - share, 0.0) / (1.0 - _BEAT))
 
     def _tuned(self, verifier: Verifier, found: list[Candidate]) -> list[Candidate]:
         """Tell the best candidate's change of speed and pitch, if it seems to have one.
@@ -194,19 +238,11 @@ class Matcher:
             found = _ranked([*found, self._climbed(verifier, found[0])])
         best = found[0]
         if best.effort == 2 or len(_rivals(found)) > 1:
-            found = _ranked(
-                [
-                    *found,
-                    *self._search(
-                        verifier,
-                        peaks,
-                        best.change,
-                        thorough=True,
-                        n_places=_REPEATS,
-                        effort=best.effort,
-                    ),
-                ]
+            again = self._places(
+                peaks, best.change, _REPEATS, thorough=True, budget=_POSTINGS_THOROUGH
             )
+            repeated = self._weighed(verifier, again, best.change, effort=best.effort)
+            found = _ranked([*found, *repeated])
         first = max(_rivals(found), key=lambda one: one.evidence.likeness)
         # That the query is there at all is as sure as for the best of them.
         surest = replace(first.evidence, score=_best(found))
@@ -266,6 +302,11 @@ def _scaled(change: Change, factor: float) -> Change:
     )
 
 
+def _scored(candidate: Candidate, factor: float) -> Candidate:
+    evidence = candidate.evidence
+    return replace(candidate, evidence=replace(evidence, score=factor * evidence.score))
+
+
 def _ranked(candidates: "Iterator[Candidate] | list[Candidate]") -> list[Candidate]:
     return sorted(candidates, key=lambda one: (-one.evidence.score, one.evidence.frame))
 
@@ -282,6 +323,15 @@ def _rivals(found: list[Candidate]) -> list[Candidate]:
             and abs(one.evidence.frame - best.frame) >= _APART
         )
     ]
+
+
+def _alike(candidates: list[Candidate]) -> bool:
+    """Say whether the best candidate is so like the query that nothing better is to be expected.
+
+    Where music repeats itself, a query of another pitch agrees with some other bar of it well
+    enough to be no chance, but less than it would with its own.
+    """
+    return bool(candidates) and candidates[0].evidence.likeness >= _ALIKE
 
 
 def _best(candidates: list[Candidate]) -> float:

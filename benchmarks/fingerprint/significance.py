@@ -6,7 +6,7 @@ Run from the project's root::
 
 The law of `search.significance` is fitted to the held-out excerpts of the split `dev`, then shown
 against those of the split `test`; and in parts of the archive, for how it grows with its size.
-Every query goes through the whole search, none is cut short.
+Every query is searched for as `echoic identify` does it.
 """
 
 # ruff: noqa: E402 - the number of threads must be set before the libraries are loaded
@@ -33,11 +33,11 @@ from benchmarks.fingerprint.run import Outcome
 from db.catalogue import Catalogue
 from db.fingerprint_index import FingerprintIndex
 from indexer.landmarks import LandmarkFingerprinter
+from search.fingerprints import SURE
 from search.identify import Matcher, changes_within
 from search.significance import Law
 
 RESULTS = Path(__file__).parents[1] / "results" / "fingerprint_significance.json"
-_NEVER = (float("inf"), float("inf"))
 _TAIL = 0.2
 """The law is fitted to the highest scores, which are what thresholds are made of."""
 
@@ -59,7 +59,7 @@ class _Asker:
     here: "_Asker"
 
     def __init__(self, folder: Path) -> None:
-        fingerprinter = LandmarkFingerprinter()
+        self._fingerprinter = fingerprinter = LandmarkFingerprinter()
         self._names = EchoicSystem(folder).names
         self._index = FingerprintIndex.open(
             Catalogue.open(folder / "catalogue"),
@@ -67,12 +67,15 @@ class _Asker:
             fingerprinter.keys,
             key_bits=fingerprinter.key_bits,
         )
-        changes = changes_within(0.024)
-        self._matcher = Matcher(self._index, fingerprinter, sure=_NEVER, changes=changes)
+        self._changes = changes_within(0.024)
+        self._archive_s = self._index.n_frames * fingerprinter.frame_s
 
     def ask(self, query: Query) -> Outcome:
         asked = (query.degradation, query.name, query.offset_s)
-        found = self._matcher.candidates(soxr.resample(query.samples, SR, 8000))
+        law = Law.of(duration_s=len(query.samples) / SR, archive_s=self._archive_s)
+        sure = (law.threshold(SURE[0]), law.threshold(SURE[1]))
+        matcher = Matcher(self._index, self._fingerprinter, sure=sure, changes=self._changes)
+        found = matcher.candidates(soxr.resample(query.samples, SR, 8000))
         if not found:
             return Outcome(*asked, "", 0.0, False, 0.0, 1.0, 0.0)
         evidence = found[0].evidence
