@@ -249,17 +249,12 @@ class _Teller:
 
 
 def _serve(connection: Connection, prepare: Callable[[], Callable[[Job], Result]]) -> None:
-<<<<<<< HEAD
+    global _TELLER
+    _TELLER = _Teller(connection)
     # Ctrl-C reaches the whole group of processes, and so does the SIGTERM of who ends a service;
     # what is in flight is to be finished.
     for polite in (signal.SIGINT, signal.SIGTERM):
         signal.signal(polite, signal.SIG_IGN)
-=======
-    global _TELLER
-    _TELLER = _Teller(connection)
-    # Ctrl-C reaches the whole group of processes; what is in flight is to be finished.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
->>>>>>> s7r
     threading.Thread(target=_die_with_parent, daemon=True).start()
     work = prepare()
     try:
