@@ -188,14 +188,17 @@ class Matcher:
 
         What is very like the query stands in any case: there is little left to explain.
         """
-        if _best(found) < self._sure[1]:
-            return found
-        kept = 1.0 if every else self._beyond(verifier, found[0])
+        if every:
+            # Many are asked for, but few of them are sure.
+            return _ranked(
+                _scored(one, self._beyond(verifier, one))
+                if one.evidence.score >= self._sure[1]
+                else one
+                for one in found
+            )
+        left = self._beyond(verifier, found[0]) if found else 1.0
         return _ranked(
-            one
-            if one.evidence.score < self._sure[1] or one.evidence.likeness >= _MORE_THAN_BEAT
-            else _scored(one, self._beyond(verifier, one) if every else kept)
-            for one in found
+            one if one.evidence.likeness >= _MORE_THAN_BEAT else _scored(one, left) for one in found
         )
 
     def _beyond(self, verifier: Verifier, candidate: Candidate) -> float:
@@ -205,7 +208,7 @@ class Matcher:
             return 1.0
         span = _span(verifier, Place(evidence.frame, evidence.votes), candidate.change)
         landmarks = self._archive.landmarks(*span)
-        share = verifier.recurrence(evidence.frame, landmarks, candidate.change)
+        share = verifier.recurrence(evidence, landmarks, candidate.change)
         return min(1.0, max(1.0 - share, 0.0) / (1.0 - _BEAT))
 
     def _tuned(self, verifier: Verifier, found: list[Candidate]) -> list[Candidate]:

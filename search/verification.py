@@ -187,7 +187,7 @@ class Verifier:
 
     def recurrence(
         self,
-        frame: float,
+        evidence: Evidence,
         landmarks: tuple[NDArray[np.int64], NDArray[np.uint16]],
         change: Change = UNCHANGED,
     ) -> float:
@@ -198,8 +198,10 @@ class Verifier:
 
         Parameters
         ----------
-        frame, landmarks, change
-            As `weigh` takes them.
+        evidence
+            Of the place; landmarks beyond its extent are left out.
+        landmarks, change
+            As `weigh` took them.
 
         Returns
         -------
@@ -207,8 +209,12 @@ class Verifier:
             What a landmark gives at the best lag of 1.2 to 5.3 s, as a share of what it gives in
             place; 0 where there is no such lag, because the query is short.
         """
-        rows, pitched = self._inside(frame, landmarks, change)
-        columns = np.rint(pitched / 4).astype(np.int64)
+        rows, pitched = self._inside(evidence.frame, landmarks, change)
+        first, last = evidence.extent()
+        within = (rows >= first) & (rows <= last)
+        rows, columns = rows[within], np.rint(pitched[within] / 4).astype(np.int64)
+        if len(rows) < _LEAST_LANDMARKS:
+            return 0.0
         null = _laid(self._rises, rows, columns)
         usual, spread = null[_NULL].mean(axis=0), null[_NULL].std(axis=0) + _RISE_NOISE
         in_place = float(((null[_MAIN] - usual) / spread).mean(axis=1).max())
