@@ -1,20 +1,20 @@
 """One part of a divided index of fingerprints, as the machine that keeps it answers for it.
 
 It is made of SQL like any index and keeps its postings files in a folder of its own. Whoever asks
-says how far SQL had come for them; so a part that lags takes in what it lacks before it answers,
+says of which change (`db.changes`) they know; so a part that lags takes in what it lacks before it answers,
 and nobody is answered by what was forgotten before they asked.
 """
 
 import threading
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from db.catalogue import Catalogue
-from db.errors import CatalogueError, PostingsError, UnknownName
+from db.errors import CatalogueError, PostingsError
 from db.fingerprint_index import FingerprintIndex, save_part
 from db.index_folder import slug
 from db.key_parts import Part
@@ -25,9 +25,6 @@ BLOCK_FRAMES: Final = 1024
 
 _MOST_UNSAVED: Final = 1_000_000
 """Postings, some hours of sound: that many are built anew in seconds."""
-
-Progress: TypeAlias = tuple[int, int]
-"""How far the fingerprints have come; see `db.stored_fingerprints.SchemeState.progress`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ class Partition:
         self._index: FingerprintIndex | None = None
         self._notes: list[str] = []
 
-    def prepare(self, progress: Progress) -> list[str]:
+    def prepare(self, change: int) -> list[str]:
         """Take in what was committed, and keep it in files.
 
         Returns
@@ -86,24 +83,24 @@ class Partition:
         list of str
             What is wrong, in words.
         """
-        index = self._in_step(progress)
+        index = self._in_step(change)
         if not index.is_saved():
             self._save()
             index.refresh()
         return [*self._notes, *index.notes]
 
-    def counts(self, progress: Progress, keys: NDArray[np.uint32]) -> NDArray[np.intp]:
+    def counts(self, change: int, keys: NDArray[np.uint32]) -> NDArray[np.intp]:
         """Return how many postings keys of this part have, shape (m,)."""
-        return self._in_step(progress).counts(keys)
+        return self._in_step(change).counts(keys)
 
     def first_postings(
-        self, progress: Progress, keys: NDArray[np.uint32], limits: NDArray[np.intp]
+        self, change: int, keys: NDArray[np.uint32], limits: NDArray[np.intp]
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return the first postings of keys; see `FingerprintIndex.first_postings`."""
-        return self._in_step(progress).first_postings(keys, limits)
+        return self._in_step(change).first_postings(keys, limits)
 
     def landmarks(
-        self, progress: Progress, blocks: NDArray[np.int64]
+        self, change: int, blocks: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint16]]:
         """Return the landmarks of some blocks of the archive.
 
@@ -114,7 +111,7 @@ class Partition:
         frames, frequencies : ndarray
             Of all blocks, one after the other.
         """
-        index = self._in_step(progress)
+        index = self._in_step(change)
         starts = (blocks * BLOCK_FRAMES).tolist()
         found = [index.landmarks(start, start + BLOCK_FRAMES) for start in starts]
         return (
@@ -130,17 +127,12 @@ class Partition:
 
     # -- inside ----------------------------------------------------------------------------
 
-    def _in_step(self, progress: Progress) -> FingerprintIndex:
+    def _in_step(self, change: int) -> FingerprintIndex:
         """Return the index as it is at that time, or later."""
         with self._opening:
             index = self._index or self._open()
-        # Who asks may also lag; or the database was restored and has come less far than before.
-        if index.progress != progress:
-            try:
-                index.refresh()
-            except UnknownName:  # the scheme was forgotten, and has perhaps been used again since
-                with self._opening:
-                    index = self._open()
+        if index.change != change:  # who asks may also lag
+            index.refresh()
             if index.n_unsaved > _MOST_UNSAVED and not self._saving.locked():
                 threading.Thread(target=self._save_and_use, args=(index,), daemon=True).start()
         return index

@@ -2,6 +2,7 @@
 
 import re
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -51,7 +52,7 @@ def save_runs(stored: StoredFingerprints) -> View:
         # Where a reader keeps a file from being removed (Windows), a later run removes it.
         with suppress(OSError):
             path.unlink(missing_ok=True)
-    return View(state, view.ranges, runs)
+    return replace(view, state=state, runs=runs)
 
 
 def stale_postings(catalogue: Catalogue) -> list[Path]:
@@ -129,7 +130,7 @@ class _Saving:
                     )
                 )
                 session.add_all(self._row(file) for file in new)
-        return SchemeState(state.next_frame, state.n_removals, files)
+        return replace(state, files=files)
 
     def _merge(self, runs: list[LiveRun]) -> LiveRun:
         self._generation += 1

@@ -122,6 +122,6 @@ def test_a_part_does_not_serve_another_catalogue_nor_another_echoic(
 ) -> None:
     spec = parts.spec(writer.catalogue, 0)
     with pytest.raises(CatalogueError, match="is another one there"):
-        Partition(replace(spec, uuid="other")).prepare((1, 1))
+        Partition(replace(spec, uuid="other")).prepare(1)
     with pytest.raises(PostingsError, match=r"not 99\.0 as this one"):
-        Partition(replace(spec, version="99.0")).prepare((1, 1))
+        Partition(replace(spec, version="99.0")).prepare(1)
