@@ -1,8 +1,8 @@
 """One part of a divided index of fingerprints, as the machine that keeps it answers for it.
 
 It is made of SQL like any index and keeps its postings files in a folder of its own. Whoever asks
-says of which change (`db.changes`) they know; so a part that lags takes in what it lacks before it answers,
-and nobody is answered by what was forgotten before they asked.
+says of which change (`db.changes`) they know; so a part that lags takes in what it lacks before it
+answers, and nobody is answered by what was forgotten before they asked.
 """
 
 import threading

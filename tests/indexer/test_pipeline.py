@@ -282,6 +282,31 @@ def test_postings_that_cannot_be_written_are_a_note_and_lose_nothing(
     assert len(catalogue.recordings_with_fingerprint(FINGERPRINTER)) == 5
 
 
+def test_what_is_forgotten_while_its_index_is_written_is_a_note_and_ends_no_run(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    with CatalogueWriter(catalogue) as writer:
+
+        def forget(event: Event) -> None:
+            if isinstance(event, Indexing) and event.name == ENCODER:
+                writer.forget_encoder(event.name)
+            elif isinstance(event, Indexing):
+                writer.forget_scheme(event.name)
+
+        summary = run(
+            writer,
+            [folder_source(writer, archive)],
+            Wanted((ENCODER,), (FINGERPRINTER,)),
+            n_workers=1,
+            on_event=forget,
+            stop=threading.Event(),
+        )
+    assert outcomes(summary) == {"added": 5}
+    of_encoder, of_fingerprinter = summary.notes
+    assert of_encoder == f"the vectors by {ENCODER} have been removed"
+    assert of_fingerprinter.startswith(f"the catalogue holds no fingerprints by {FINGERPRINTER}")
+
+
 def test_a_file_that_changed_since_gets_everything_and_the_others_what_they_lack(
     catalogue: Catalogue, archive: Path
 ) -> None:
