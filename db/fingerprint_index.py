@@ -117,18 +117,18 @@ class FingerprintIndex(ArchiveFrames):
         self, first_frame: int, end_frame: int
     ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
         """Return the landmarks of a span, of this part. See `ArchiveFrames.landmarks`."""
-        all_frames = [np.empty(0, dtype=np.int64)]
-        all_frequencies = [np.empty(0, dtype=np.uint16)]
-        for run in self._view.runs:
-            layout = run.run.layout
-            if layout.first_frame < end_frame and first_frame < layout.end_frame:
-                frames, frequencies = run.run.landmarks(first_frame, end_frame)
-                if run.live is not None:
-                    live = run.live.contains(frames)
-                    frames, frequencies = frames[live], frequencies[live]
-                all_frames.append(frames)
-                all_frequencies.append(frequencies)
-        return np.concatenate(all_frames), np.concatenate(all_frequencies)
+        return _landmarks(self._view.runs, first_frame, end_frame)
+
+    def count_differing(self) -> int:
+        """Count the recordings of which other landmarks are held here than in SQL; takes long."""
+        view, n_differing = self._view, 0
+        for first_frame, landmarks in self._stored.landmarks_within(view.ranges):
+            frames = first_frame + landmarks.frames.astype(np.int64)
+            own = self._stored.part.own_frames(frames)
+            held = _landmarks(view.runs, first_frame, first_frame + landmarks.n_frames)
+            is_same = np.array_equal(held[0], frames[own])
+            n_differing += not (is_same and np.array_equal(held[1], landmarks.frequencies[own]))
+        return n_differing
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -214,6 +214,23 @@ def save_part(
     with catalogue.cache.saving():
         save_runs(stored)
     return stored.notes
+
+
+def _landmarks(
+    runs: Sequence[LiveRun], first_frame: int, end_frame: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    all_frames = [np.empty(0, dtype=np.int64)]
+    all_frequencies = [np.empty(0, dtype=np.uint16)]
+    for run in runs:
+        layout = run.run.layout
+        if layout.first_frame < end_frame and first_frame < layout.end_frame:
+            frames, frequencies = run.run.landmarks(first_frame, end_frame)
+            if run.live is not None:
+                live = run.live.contains(frames)
+                frames, frequencies = frames[live], frequencies[live]
+            all_frames.append(frames)
+            all_frequencies.append(frequencies)
+    return np.concatenate(all_frames), np.concatenate(all_frequencies)
 
 
 def _overlap(one: LiveRun, other: LiveRun) -> bool:

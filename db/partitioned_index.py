@@ -109,11 +109,17 @@ class PartitionedIndex(ArchiveFrames):
             if not self._stored.is_current(self._view.state):
                 self._view = _View(*self._stored.numbering())
 
-    def prepare(self) -> list[str]:
-        """Let all parts take in what was committed, and keep it in files; say what is wrong."""
+    def prepare(self, *, anew: bool = False) -> list[str]:
+        """Let all parts take in what was committed, and keep it in files; say what is wrong.
+
+        Parameters
+        ----------
+        anew
+            As of `db.partition.Partition.prepare`.
+        """
         parts = self._parts()
         change = self._view.state.change
-        notes = parts.ask("prepare", dict.fromkeys(range(parts.n_parts), (change,)))
+        notes = parts.ask("prepare", dict.fromkeys(range(parts.n_parts), (change, anew)))
         return list(dict.fromkeys(chain.from_iterable(notes.values())))
 
     def lookup(self, keys: NDArray[np.uint32], *, budget: int | None = None) -> Postings:

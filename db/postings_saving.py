@@ -1,12 +1,13 @@
 """How postings files come to agree with SQL, and go when they are no longer needed."""
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from db.catalogue import Catalogue
 from db.errors import PostingsError
@@ -63,6 +64,22 @@ def stale_postings(catalogue: Catalogue) -> list[Path]:
         return []
     ours = (path for end in ("", ".tmp") for path in folder.glob(f"*{SUFFIX}{end}"))
     return sorted(path for path in ours if path.is_file() and path.name not in in_force)
+
+
+def postings_faults(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """Read all postings files in force; yield name and fault of each that is not whole."""
+    query = (
+        select(PostingsFileRow.name, PostingsFileRow.checksum)
+        .where(PostingsFileRow.cache == catalogue.cache.id)
+        .order_by(PostingsFileRow.name)
+    )
+    with catalogue.session() as session:
+        files = session.execute(query).all()
+    for name, checksum in files:
+        try:
+            verify_postings_file(catalogue.index_folder / name, checksum=checksum)
+        except PostingsError as error:
+            yield name, str(error)
 
 
 def forget_postings_files(catalogue: Catalogue) -> None:

@@ -189,6 +189,21 @@ class StoredFingerprints:
             rows = self._fingerprints(session, np.array([recording_id], dtype=np.int64))
             return next(map(self._unpacked, rows), None)
 
+    def landmarks_within(self, ranges: OwnedRanges) -> Iterator[tuple[int, Landmarks]]:
+        """Yield the first frame and the landmarks of all recordings that own what they did then.
+
+        Those that are damaged in SQL are left out.
+        """
+        for start in range(0, len(ranges), _BLOBS_AT_ONCE):
+            some = slice(start, start + _BLOBS_AT_ONCE)
+            with self.catalogue.session() as session:
+                rows = list(self._fingerprints(session, ranges.recording_ids[some]))
+            firsts = set(ranges.firsts[some].tolist())
+            for row in rows:
+                landmarks = self._unpacked(row) if row.first_frame in firsts else None
+                if landmarks is not None:
+                    yield row.first_frame, landmarks
+
     def build(self, runs: Sequence[LiveRun]) -> Iterator[LiveRun]:
         """Make runs, in memory, of the recordings that lie in none of some runs.
 

@@ -1,5 +1,6 @@
 """Indexing a folder, again and again, while it changes."""
 
+import gc
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from db.catalogue import Catalogue
 from db.fingerprint_index import FingerprintIndex
 from db.keywords import search_keywords
 from db.records import RecordingInfo
+from db.segment_index import SegmentIndex
 from db.writer import CatalogueWriter
 from indexer.fingerprint import DEFAULT_FINGERPRINTER, load_fingerprinter
 from indexer.pipeline import Done, Event, Failed, Indexing, Summary, run
@@ -280,6 +282,22 @@ def test_postings_that_cannot_be_written_are_a_note_and_lose_nothing(
     assert outcomes(summary) == {"updated": 5}
     assert any("searches go by the database" in note for note in summary.notes)
     assert len(catalogue.recordings_with_fingerprint(FINGERPRINTER)) == 5
+
+
+def test_no_index_of_vectors_stays_in_memory_once_it_is_written(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    n_held = []
+
+    def count(event: Event) -> None:
+        if isinstance(event, Indexing) and event.name == FINGERPRINTER:
+            gc.collect()
+            n_held.append(sum(isinstance(held, SegmentIndex) for held in gc.get_objects()))
+
+    gc.collect()
+    n_before = sum(isinstance(held, SegmentIndex) for held in gc.get_objects())
+    index(catalogue, archive, on_event=count)
+    assert n_held == [n_before]
 
 
 def test_what_is_forgotten_while_its_index_is_written_is_a_note_and_ends_no_run(
