@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from db import overview
 from db.catalogue import Catalogue
 from db.index_folder import slug
 from db.segment_index import SegmentIndex
 from indexer.encoders import DEFAULT_ENCODER
 from tests.indexer.conftest import write_sound
 from ui.cli import cli
+from ui.web.pages.archive import _health
 
 OLD = "echoic-mini/0"
 FAMILY = "echoic-mini"
@@ -196,6 +198,9 @@ def test_status_says_that_fingerprints_which_nobody_looks_up_can_go(
     assert f"`echoic forget --fingerprinter {older}`" in said
     (part,) = json.loads(echoic("status", "--json", catalogue=old))["fingerprints"]
     assert part["is_searchable"] is False
+    with Catalogue.open(old) as opened:
+        unused = "Not in use by this Echoic: see echoic status"
+        assert _health(overview.status(opened)) == [(OLD, unused), (older, unused)]
     echoic("index", sounds, catalogue=old)
     said = echoic("status", catalogue=old)
     assert f"so these can go: `echoic forget --fingerprinter {older}`" in said
