@@ -30,7 +30,7 @@ MOST_NAMED: Final = 20_000
 
 _ANY: Final = 0  # no recording has this number
 _PRUNED_EVERY: Final = 100
-_MEAN_STEP: Final = 1 << 31  # two courses of events share a number once in so many changes
+_LEAST_STEP: Final = 1 << 31  # that two courses of events share a number is as unlikely
 _TOUCHED: Final = "recordings touched"
 
 
@@ -66,7 +66,7 @@ def note_change(session: Session) -> None:
     if touched is not None and not touched:
         return
     connection = session.connection()
-    step = 1 + secrets.randbelow(2 * _MEAN_STEP - 1)
+    step = _LEAST_STEP + secrets.randbelow(_LEAST_STEP)
     connection.exec_driver_sql(
         f"INSERT INTO catalogue_info (key, value) VALUES ('n_changes', '{step}') ON CONFLICT (key) "
         f"DO UPDATE SET value = CAST(CAST(catalogue_info.value AS BIGINT) + {step} AS TEXT)"
@@ -76,8 +76,8 @@ def note_change(session: Session) -> None:
     rows = [{"number": number, "recording_id": id_} for id_ in named]
     connection.execute(insert(ChangeRow), rows)
     if secrets.randbelow(_PRUNED_EVERY) == 0:
-        # To count them would cost more than to keep a few too many.
-        oldest = number - KEPT_CHANGES * _MEAN_STEP
+        # To count them would cost more than to keep some too many.
+        oldest = number - KEPT_CHANGES * 2 * _LEAST_STEP
         connection.execute(delete(ChangeRow).where(ChangeRow.number <= oldest))
 
 

@@ -315,7 +315,7 @@ def test_whoever_has_not_asked_for_long_reads_all_anew(
         everything.step()
     with reader.catalogue.session() as session:
         kept = select(func.count(func.distinct(ChangeRow.number)))
-        assert 1 <= (session.scalar(kept) or 0) <= 10  # about 3: steps are drawn at random
+        assert 3 <= (session.scalar(kept) or 0) <= 6  # the steps between them are drawn at random
         assert changes.changes_since(session, 1).recording_ids is None
     assert_like_a_new_one(reader, location)
     reader.catalogue.close()
