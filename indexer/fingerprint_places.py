@@ -98,7 +98,7 @@ def repair_parts(catalogue: Catalogue) -> list[str]:
         faults = part_faults(catalogue, cluster, _known(catalogue))
         if faults:
             _prepared(catalogue, cluster, anew=True)
-            done += [f"made the parts on {cluster} anew, for {fault}" for fault in faults]
+            done += [f"made all parts anew ({fault})" for fault in faults]
         return done
     except EchoicError as error:
         return [f"left the parts on {cluster} as they are ({error})"]
