@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.orm import Session
 
 from db import engine as database
-from db.changes import count_change
+from db.changes import note_change
 from db.columns import Columns, ColumnsCache
 from db.errors import CatalogueError, UnknownName
 from db.index_cache import IndexCache
@@ -211,7 +211,7 @@ class Catalogue:
         ):
             yield session
             if of_contents:
-                count_change(session)
+                note_change(session)
 
     def compact(self) -> str | None:
         """Give the room of what has been deleted back to the disk; say why if that cannot be."""

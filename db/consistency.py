@@ -23,14 +23,13 @@ from db.damage import (
     drop_damaged_fingerprint,
     drop_damaged_vectors,
 )
-from db.errors import PostingsError, StorageError
+from db.errors import StorageError
 from db.features import note_removal
 from db.fingerprint_index import save_fingerprint_index
 from db.fingerprint_location import cluster_of_fingerprints
 from db.full_text import full_text_ids
-from db.postings_file import verify_postings_file
 from db.postings_merge import Expand
-from db.postings_saving import stale_postings
+from db.postings_saving import postings_faults, stale_postings
 from db.records import CollectionInfo, KnownFile
 from db.schema import (
     CalibrationRow,
@@ -194,7 +193,7 @@ def _repair_indexes(writer: CatalogueWriter) -> list[str]:
 
 def _repair_postings(writer: CatalogueWriter, schemes: Schemes) -> list[str]:
     catalogue, done = writer.catalogue, []
-    for name, _ in list(_postings_faults(catalogue)):
+    for name, _ in list(postings_faults(catalogue)):
         with catalogue.transaction(of_contents=False) as session:
             session.execute(
                 delete(PostingsFileRow).where(
@@ -266,26 +265,10 @@ def _postings_problems(catalogue: Catalogue, schemes: Schemes) -> Iterator[Probl
             )
             remedy = f"use an Echoic that does, or `echoic forget --fingerprinter {scheme.name}`"
             yield Problem("fingerprints", what, remedy)
-    for _, fault in _postings_faults(catalogue):
+    for _, fault in postings_faults(catalogue):
         yield Problem("index", fault, _REPAIR)
     for path in stale_postings(catalogue):
         yield Problem("index", f"{path.name} belongs to no index", _REPAIR)
-
-
-def _postings_faults(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
-    """Read all postings files in force; yield name and fault of each that is not whole."""
-    query = (
-        select(PostingsFileRow.name, PostingsFileRow.checksum)
-        .where(PostingsFileRow.cache == catalogue.cache.id)
-        .order_by(PostingsFileRow.name)
-    )
-    with catalogue.session() as session:
-        files = session.execute(query).all()
-    for name, checksum in files:
-        try:
-            verify_postings_file(catalogue.index_folder / name, checksum=checksum)
-        except PostingsError as error:
-            yield name, str(error)
 
 
 def _stray_files(catalogue: Catalogue) -> list[Path]:

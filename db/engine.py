@@ -14,13 +14,15 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
-from db.changes import changes_counted
+from db.changes import last_change
 
 LOCK_SPACE: Final = 0x4563686F  # "Echo"
 """The first of the two numbers of all advisory locks that Echoic takes on a server."""
 
+_FILE: Final = "file"  # of a connection to SQLite: which it was opened with
 _TURN: Final = 1
 _TURN_WAIT: Final = "60s"
 
@@ -93,12 +95,33 @@ def make_engine(url: URL | str) -> Engine:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
+    @event.listens_for(engine, "connect")
+    def note_file(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info[_FILE] = _file_of(engine)
+
+    @event.listens_for(engine, "checkout")
+    def compare_file(_connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        # SQLite goes on reading a file that another has taken the place of, as a backup may.
+        file = _file_of(engine)
+        if file is not None and file != record.info[_FILE]:
+            raise DisconnectionError("another file lies where the database was")
+
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
 
     return engine
+
+
+def _file_of(engine: Engine) -> tuple[int, int] | None:
+    """Return what tells the file of a SQLite database from others; None if there is none."""
+    path = (engine.url.database or "").removeprefix("file:")
+    try:
+        found = os.stat(path)  # noqa: PTH116, before each transaction: a Path takes as long again
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _make_server_engine(url: URL) -> Engine:
@@ -203,6 +226,7 @@ class ChangeWatch:
         self._engine = engine
         self._lock = threading.Lock()
         self._watching: Connection | None = None
+        self._file: tuple[int, int] | None = None
 
     def stamp(self) -> str:
         """Return a text that stays the same as long as nobody commits; it costs no search.
@@ -212,14 +236,18 @@ class ChangeWatch:
         if self._engine.dialect.name != "sqlite":
             # A server's own counters tell of everything that goes on in any of its databases.
             with self._engine.connect() as connection:
-                return str(changes_counted(connection))
+                return str(last_change(connection))
         with self._lock:
+            file = _file_of(self._engine)
+            if self._watching is not None and file not in (self._file, None):
+                self._watching.close()
+                self._watching = None
             # SQLite counts for each connection what others have committed, so it must stay one.
             if self._watching is None:
-                self._watching = self._engine.connect()
+                self._watching, self._file = self._engine.connect(), file
             version = self._watching.exec_driver_sql("PRAGMA data_version").scalar()
             self._watching.rollback()
-            return str(version)
+            return f"{file} {version}"
 
     def close(self) -> None:
         """Let go of the database."""

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from db import landmarks as blobs
-from db.changes import changes_counted
+from db.changes import last_change
 from db.errors import CatalogueError, EncoderMismatch
 from db.landmarks import Landmarks
 from db.records import EncoderInfo, SchemeInfo
@@ -176,7 +176,7 @@ def _beyond_all_before(session: Session) -> int:
     Numbers are given out anew after it was forgotten; how far they are and how many were removed
     tells readers, and parts on other machines, which numbering they have seen.
     """
-    return changes_counted(session.connection())
+    return last_change(session.connection())
 
 
 def _encoder_row(session: Session, encoder: EncoderInfo) -> EncoderRow:

@@ -7,6 +7,7 @@ missing or damaged is noted and not used. A reader never writes; the writer save
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, Self, TypeAlias
 
 import numpy as np
@@ -38,7 +39,7 @@ class FingerprintIndex(ArchiveFrames):
         self.notes = stored.notes
         self._stored = stored
         self._changing = threading.Lock()
-        self._view = View(SchemeState(0, 0, frozenset()), OwnedRanges.none(), ())
+        self._view = View(SchemeState(0, 0, frozenset()), OwnedRanges.none(), (), 0)
 
     @classmethod
     def open(
@@ -73,9 +74,9 @@ class FingerprintIndex(ArchiveFrames):
     # -- reading ---------------------------------------------------------------------------
 
     @property
-    def progress(self) -> tuple[int, int]:
-        """How far SQL had come at the last refresh; see `SchemeState.progress`."""
-        return self._view.state.progress
+    def change(self) -> int:
+        """The number of the last change that was taken in; see `db.changes`."""
+        return self._view.state.change
 
     @property
     def n_postings(self) -> int:
@@ -116,18 +117,18 @@ class FingerprintIndex(ArchiveFrames):
         self, first_frame: int, end_frame: int
     ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
         """Return the landmarks of a span, of this part. See `ArchiveFrames.landmarks`."""
-        all_frames = [np.empty(0, dtype=np.int64)]
-        all_frequencies = [np.empty(0, dtype=np.uint16)]
-        for run in self._view.runs:
-            layout = run.run.layout
-            if layout.first_frame < end_frame and first_frame < layout.end_frame:
-                frames, frequencies = run.run.landmarks(first_frame, end_frame)
-                if run.live is not None:
-                    live = run.live.contains(frames)
-                    frames, frequencies = frames[live], frequencies[live]
-                all_frames.append(frames)
-                all_frequencies.append(frequencies)
-        return np.concatenate(all_frames), np.concatenate(all_frequencies)
+        return _landmarks(self._view.runs, first_frame, end_frame)
+
+    def count_differing(self) -> int:
+        """Count the recordings of which other landmarks are held here than in SQL; takes long."""
+        view, n_differing = self._view, 0
+        for first_frame, landmarks in self._stored.landmarks_within(view.ranges):
+            frames = first_frame + landmarks.frames.astype(np.int64)
+            own = self._stored.part.own_frames(frames)
+            held = _landmarks(view.runs, first_frame, first_frame + landmarks.n_frames)
+            is_same = np.array_equal(held[0], frames[own])
+            n_differing += not (is_same and np.array_equal(held[1], landmarks.frequencies[own]))
+        return n_differing
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -174,10 +175,13 @@ class FingerprintIndex(ArchiveFrames):
 
     def _with_recent(self, view: View) -> View:
         """Add to the files what is only in SQL."""
-        runs = list(view.runs)
-        for recent in self._view.runs:
-            if not recent.name and not any(_overlap(recent, file) for file in view.runs):
-                again = self._stored.attach(recent.run)
+        before, runs = self._view, list(view.runs)
+        if view.ranges is before.ranges and view.state.files == before.state.files:
+            return replace(before, state=view.state)
+        recent = [run for run in before.runs if not run.name and view.n_anew == before.n_anew]
+        for run in recent:
+            if not any(_overlap(run, file) for file in view.runs):
+                again = self._stored.attach(run.run)
                 runs += [again] if again.n_live else []
         runs += self._stored.build(runs)
         merged: list[LiveRun] = []
@@ -186,7 +190,7 @@ class FingerprintIndex(ArchiveFrames):
                 if len(group) > 1:
                     group = [self._stored.attach(merge_in_memory(group))]
                 merged += group
-        return View(view.state, view.ranges, tuple(merged))
+        return replace(view, runs=tuple(merged))
 
 
 def save_fingerprint_index(
@@ -210,6 +214,23 @@ def save_part(
     with catalogue.cache.saving():
         save_runs(stored)
     return stored.notes
+
+
+def _landmarks(
+    runs: Sequence[LiveRun], first_frame: int, end_frame: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    all_frames = [np.empty(0, dtype=np.int64)]
+    all_frequencies = [np.empty(0, dtype=np.uint16)]
+    for run in runs:
+        layout = run.run.layout
+        if layout.first_frame < end_frame and first_frame < layout.end_frame:
+            frames, frequencies = run.run.landmarks(first_frame, end_frame)
+            if run.live is not None:
+                live = run.live.contains(frames)
+                frames, frequencies = frames[live], frequencies[live]
+            all_frames.append(frames)
+            all_frequencies.append(frequencies)
+    return np.concatenate(all_frames), np.concatenate(all_frequencies)
 
 
 def _overlap(one: LiveRun, other: LiveRun) -> bool:

@@ -14,6 +14,7 @@ from db.lock import described_holder, name_holder
 
 # As long as a transaction waits for its turn.
 _MOST_WAIT_S: Final = 60.0
+_UNNAMED: Final = "-"  # nothing has been saved; in SQL no file is of this cache
 
 
 class IndexCache:
@@ -38,10 +39,12 @@ class IndexCache:
 
     @property
     def id(self) -> str:
-        """What stands in SQL beside the names of its files; empty until something is saved."""
-        if self._is_one_of_many and not self._id and self._name_file.exists():
+        """What stands in SQL beside the names of its files; empty for one within a catalogue."""
+        if not self._is_one_of_many:
+            return ""
+        if not self._id and self._name_file.exists():
             self._id = self._name_file.read_text(encoding="ascii").strip()
-        return self._id
+        return self._id or _UNNAMED
 
     @contextmanager
     def saving(self) -> Iterator[None]:
@@ -76,7 +79,7 @@ class IndexCache:
         try:
             if is_outermost:
                 name_holder(self._holder)
-            if not self.id:
+            if self.id == _UNNAMED:
                 self._make_id()
             yield
         finally:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from db import engine as database
 from db.catalogue import Catalogue
-from db.changes import changes_counted
+from db.changes import last_change
 from db.fingerprint_location import cluster_of_fingerprints
 from db.milvus_filled import Filled
 from db.opening import FORMAT
@@ -62,7 +62,7 @@ def extent(catalogue: Catalogue) -> tuple[int, float]:
 def contents_stamp(catalogue: Catalogue) -> str:
     """Return a text that changes with what is known of recordings."""
     with catalogue.session() as session:
-        return str(changes_counted(session.connection()))
+        return str(last_change(session.connection()))
 
 
 def count_recordings(catalogue: Catalogue) -> int:

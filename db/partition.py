@@ -1,33 +1,32 @@
 """One part of a divided index of fingerprints, as the machine that keeps it answers for it.
 
 It is made of SQL like any index and keeps its postings files in a folder of its own. Whoever asks
-says how far SQL had come for them; so a part that lags takes in what it lacks before it answers,
-and nobody is answered by what was forgotten before they asked.
+says of which change (`db.changes`) they know; so a part that lags takes in what it lacks before it
+answers, and nobody is answered by what was forgotten before they asked.
 """
 
+import shutil
 import threading
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from db.catalogue import Catalogue
-from db.errors import CatalogueError, PostingsError, UnknownName
+from db.errors import CatalogueError, PostingsError
 from db.fingerprint_index import FingerprintIndex, save_part
 from db.index_folder import slug
 from db.key_parts import Part
 from db.postings_merge import Expand
+from db.postings_saving import forget_postings_files, postings_faults
 
 BLOCK_FRAMES: Final = 1024
 """Landmarks are handed out in blocks of so many frames, counted from the archive's first."""
 
 _MOST_UNSAVED: Final = 1_000_000
 """Postings, some hours of sound: that many are built anew in seconds."""
-
-Progress: TypeAlias = tuple[int, int]
-"""How far the fingerprints have come; see `db.stored_fingerprints.SchemeState.progress`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,12 @@ class PartSpec:
         return f"index/parts/{slug(self.scheme)}.{self.part.number + 1}-of-{self.part.of}"
 
 
+def remove_part_folders(catalogue: Catalogue, scheme: str) -> None:
+    """Remove what parts of a scheme that has been forgotten have kept on this machine."""
+    for folder in (catalogue.index_folder / "parts").glob(f"{slug(scheme)}.*-of-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class Partition:
     """Answers for one part. Any number of threads may ask.
 
@@ -78,32 +83,41 @@ class Partition:
         self._index: FingerprintIndex | None = None
         self._notes: list[str] = []
 
-    def prepare(self, progress: Progress) -> list[str]:
+    def prepare(self, change: int, anew: bool = False) -> list[str]:
         """Take in what was committed, and keep it in files.
+
+        Parameters
+        ----------
+        anew
+            Drop all that is kept before.
 
         Returns
         -------
         list of str
             What is wrong, in words.
         """
-        index = self._in_step(progress)
+        if anew:
+            with self._opening, self._saving:
+                self._index = None
+                forget_postings_files(self._opened())
+        index = self._in_step(change)
         if not index.is_saved():
             self._save()
             index.refresh()
         return [*self._notes, *index.notes]
 
-    def counts(self, progress: Progress, keys: NDArray[np.uint32]) -> NDArray[np.intp]:
+    def counts(self, change: int, keys: NDArray[np.uint32]) -> NDArray[np.intp]:
         """Return how many postings keys of this part have, shape (m,)."""
-        return self._in_step(progress).counts(keys)
+        return self._in_step(change).counts(keys)
 
     def first_postings(
-        self, progress: Progress, keys: NDArray[np.uint32], limits: NDArray[np.intp]
+        self, change: int, keys: NDArray[np.uint32], limits: NDArray[np.intp]
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return the first postings of keys; see `FingerprintIndex.first_postings`."""
-        return self._in_step(progress).first_postings(keys, limits)
+        return self._in_step(change).first_postings(keys, limits)
 
     def landmarks(
-        self, progress: Progress, blocks: NDArray[np.int64]
+        self, change: int, blocks: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint16]]:
         """Return the landmarks of some blocks of the archive.
 
@@ -114,7 +128,7 @@ class Partition:
         frames, frequencies : ndarray
             Of all blocks, one after the other.
         """
-        index = self._in_step(progress)
+        index = self._in_step(change)
         starts = (blocks * BLOCK_FRAMES).tolist()
         found = [index.landmarks(start, start + BLOCK_FRAMES) for start in starts]
         return (
@@ -123,6 +137,36 @@ class Partition:
             np.concatenate([np.empty(0, np.uint16), *(values for _, values in found)]),
         )
 
+    def faults(self) -> list[str]:
+        """Compare what is kept with SQL; say in words what differs. Takes long.
+
+        All files are read, and all landmarks compared. A key that is none of SQL's is told by the
+        part that keeps the landmark that it was made of.
+        """
+        spec = self._spec
+        with self._opening:
+            catalogue = self._opened()
+        found = [fault for _, fault in postings_faults(catalogue)]
+        if found:
+            return found
+        with self._opening:
+            index = self._index or self._open()
+        index.refresh()
+        n_differing = index.count_differing()
+        if not n_differing:
+            return []
+        return [
+            f"part {spec.part.number + 1} of {spec.part.of} of the fingerprints holds other "
+            f"landmarks of {n_differing:,} recordings than the database"
+        ]
+
+    def clear(self) -> None:
+        """Remove its files and their folder. It is not to be asked any more."""
+        with self._opening, self._saving:
+            catalogue = self._opened()
+            forget_postings_files(catalogue)
+            shutil.rmtree(catalogue.cache.folder, ignore_errors=True)
+
     def close(self) -> None:
         """Let go of the database."""
         if self._catalogue is not None:
@@ -130,22 +174,26 @@ class Partition:
 
     # -- inside ----------------------------------------------------------------------------
 
-    def _in_step(self, progress: Progress) -> FingerprintIndex:
+    def _in_step(self, change: int) -> FingerprintIndex:
         """Return the index as it is at that time, or later."""
         with self._opening:
             index = self._index or self._open()
-        # Who asks may also lag; or the database was restored and has come less far than before.
-        if index.progress != progress:
-            try:
-                index.refresh()
-            except UnknownName:  # the scheme was forgotten, and has perhaps been used again since
-                with self._opening:
-                    index = self._open()
+        if index.change != change:  # who asks may also lag
+            index.refresh()
             if index.n_unsaved > _MOST_UNSAVED and not self._saving.locked():
                 threading.Thread(target=self._save_and_use, args=(index,), daemon=True).start()
         return index
 
-    def _open(self) -> FingerprintIndex:
+    def _opened(self) -> Catalogue:
+        """Return the catalogue.
+
+        Raises
+        ------
+        CatalogueError
+            If it cannot be opened here, or is another one.
+        PostingsError
+            If this is not the Echoic of who asks.
+        """
         spec = self._spec
         if version("echoic") != spec.version:
             raise PostingsError(
@@ -161,10 +209,14 @@ class Partition:
                     "the same place on all machines"
                 )
             self._catalogue = catalogue
+        return self._catalogue
+
+    def _open(self) -> FingerprintIndex:
+        catalogue, spec = self._opened(), self._spec
         # A large part is built in little memory only if it goes into files at once.
         self._save()
         self._index = FingerprintIndex.open(
-            self._catalogue, spec.scheme, spec.expand, key_bits=spec.key_bits, part=spec.part
+            catalogue, spec.scheme, spec.expand, key_bits=spec.key_bits, part=spec.part
         )
         return self._index
 
@@ -174,14 +226,12 @@ class Partition:
 
     def _save(self) -> None:
         """Keep in files what is in none; what cannot be saved is in memory, and so found, too."""
-        spec = self._spec
-        if self._catalogue is None:
-            return
+        catalogue, spec = self._opened(), self._spec
         with self._saving:
             self._notes = []
             try:
                 save_part(
-                    self._catalogue,
+                    catalogue,
                     spec.scheme,
                     spec.expand,
                     key_bits=spec.key_bits,

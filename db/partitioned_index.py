@@ -109,11 +109,17 @@ class PartitionedIndex(ArchiveFrames):
             if not self._stored.is_current(self._view.state):
                 self._view = _View(*self._stored.numbering())
 
-    def prepare(self) -> list[str]:
-        """Let all parts take in what was committed, and keep it in files; say what is wrong."""
+    def prepare(self, *, anew: bool = False) -> list[str]:
+        """Let all parts take in what was committed, and keep it in files; say what is wrong.
+
+        Parameters
+        ----------
+        anew
+            As of `db.partition.Partition.prepare`.
+        """
         parts = self._parts()
-        progress = self._view.state.progress
-        notes = parts.ask("prepare", dict.fromkeys(range(parts.n_parts), (progress,)))
+        change = self._view.state.change
+        notes = parts.ask("prepare", dict.fromkeys(range(parts.n_parts), (change, anew)))
         return list(dict.fromkeys(chain.from_iterable(notes.values())))
 
     def lookup(self, keys: NDArray[np.uint32], *, budget: int | None = None) -> Postings:
@@ -126,8 +132,8 @@ class PartitionedIndex(ArchiveFrames):
         own = {number: np.flatnonzero(owners == number) for number in range(parts.n_parts)}
         own = {number: which for number, which in own.items() if len(which)}
         totals = np.zeros(len(keys), dtype=np.intp)
-        progress = view.state.progress
-        counted = parts.ask("counts", {n: (progress, keys[at]) for n, at in own.items()})
+        change = view.state.change
+        counted = parts.ask("counts", {n: (change, keys[at]) for n, at in own.items()})
         for number, counts in counted.items():
             totals[own[number]] = counts
         limits = totals if budget is None else rarest_first(totals, budget)
@@ -135,7 +141,7 @@ class PartitionedIndex(ArchiveFrames):
         wanted = {number: at for number, at in wanted.items() if len(at)}
         found = parts.ask(
             "first_postings",
-            {number: (progress, keys[at], limits[at]) for number, at in wanted.items()},
+            {number: (change, keys[at], limits[at]) for number, at in wanted.items()},
         )
         which = [np.empty(0, dtype=np.int32)]
         frames = [np.empty(0, dtype=np.int64)]
@@ -204,8 +210,8 @@ class PartitionedIndex(ArchiveFrames):
         parts = self._parts()
         owners = parts_of_frames(numbers * BLOCK_FRAMES, parts.n_parts)
         asked = {int(owner): numbers[owners == owner] for owner in np.unique(owners)}
-        progress = view.state.progress
-        answers = parts.ask("landmarks", {n: (progress, of_part) for n, of_part in asked.items()})
+        change = view.state.change
+        answers = parts.ask("landmarks", {n: (change, of_part) for n, of_part in asked.items()})
         fetched: dict[int, _Block] = {}
         for owner, (sizes, frames, frequencies) in answers.items():
             ends = np.cumsum(sizes)[:-1]

@@ -1,11 +1,13 @@
 """How postings files come to agree with SQL, and go when they are no longer needed."""
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from db.catalogue import Catalogue
 from db.errors import PostingsError
@@ -51,7 +53,7 @@ def save_runs(stored: StoredFingerprints) -> View:
         # Where a reader keeps a file from being removed (Windows), a later run removes it.
         with suppress(OSError):
             path.unlink(missing_ok=True)
-    return View(state, view.ranges, runs)
+    return replace(view, state=state, runs=runs)
 
 
 def stale_postings(catalogue: Catalogue) -> list[Path]:
@@ -62,6 +64,22 @@ def stale_postings(catalogue: Catalogue) -> list[Path]:
         return []
     ours = (path for end in ("", ".tmp") for path in folder.glob(f"*{SUFFIX}{end}"))
     return sorted(path for path in ours if path.is_file() and path.name not in in_force)
+
+
+def postings_faults(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """Read all postings files in force; yield name and fault of each that is not whole."""
+    query = (
+        select(PostingsFileRow.name, PostingsFileRow.checksum)
+        .where(PostingsFileRow.cache == catalogue.cache.id)
+        .order_by(PostingsFileRow.name)
+    )
+    with catalogue.session() as session:
+        files = session.execute(query).all()
+    for name, checksum in files:
+        try:
+            verify_postings_file(catalogue.index_folder / name, checksum=checksum)
+        except PostingsError as error:
+            yield name, str(error)
 
 
 def forget_postings_files(catalogue: Catalogue) -> None:
@@ -129,7 +147,7 @@ class _Saving:
                     )
                 )
                 session.add_all(self._row(file) for file in new)
-        return SchemeState(state.next_frame, state.n_removals, files)
+        return replace(state, files=files)
 
     def _merge(self, runs: list[LiveRun]) -> LiveRun:
         self._generation += 1

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from db.catalogue import Catalogue
-from db.changes import changes_counted
+from db.changes import last_change
 from db.errors import CollectionGone, UnknownName, VectorIndexError
 from db.features import vector_fault
 from db.owned_ranges import Exchange, RangesReader
@@ -58,12 +58,7 @@ class SegmentIndex:
         self._encoder_id = encoder_id
         self._store = store
         self._loaded = store.load()
-        self._stored = RangesReader(
-            EmbeddingRow.recording_id,
-            EmbeddingRow.first_segment,
-            EmbeddingRow.n_segments,
-            EmbeddingRow.encoder_id == encoder_id,
-        )
+        self._stored = _ranges_reader(encoder_id)
         self._progress = self._state = Progress(0, 0)
         self._in_step: _InStep | None = None
         self._seen: int | None = None
@@ -236,7 +231,7 @@ class SegmentIndex:
 
     def _is_current(self) -> bool:
         with self._catalogue.session() as session:
-            seen, place = changes_counted(session.connection()), location_in(session)
+            seen, place = last_change(session.connection()), location_in(session)
         if seen != self._seen or self._store.is_lost():
             return False
         is_waiting = place != self._store.place or self._n_lacking > 0
@@ -271,11 +266,16 @@ class SegmentIndex:
 
         None if it may differ in anything.
         """
-        is_known = self._in_step is not None and self._in_step.number == self._stored.number
         with self._catalogue.session() as session:
-            row = session.get(EncoderRow, self._encoder_id)
+            row = session.scalar(select(EncoderRow).where(EncoderRow.name == self.encoder.name))
             if row is None:
                 raise UnknownName(f"the vectors by {self.encoder.name} have been removed")
+            if row.id != self._encoder_id:  # they have been removed and made again
+                self._encoder_id = row.id
+                self._stored = _ranges_reader(row.id)
+                self._store = open_store(self._catalogue, row.id, self.encoder)
+            before = self._stored.number
+            is_known = self._in_step is not None and self._in_step.number == before
             exchange = self._stored.read(session, row.next_segment)
             self._progress = Progress(row.next_segment, row.n_removals)
         return exchange if is_known else None
@@ -362,6 +362,15 @@ class SegmentIndex:
                 self._damaged = self._damaged | {row.recording_id: fault}
             else:
                 yield row.first_segment, vectors_from_blob(row.vectors, self.encoder.dim)
+
+
+def _ranges_reader(encoder_id: int) -> RangesReader:
+    return RangesReader(
+        EmbeddingRow.recording_id,
+        EmbeddingRow.first_segment,
+        EmbeddingRow.n_segments,
+        EmbeddingRow.encoder_id == encoder_id,
+    )
 
 
 def _single(numbers: NDArray[np.int64]) -> NDArray[np.int64]:

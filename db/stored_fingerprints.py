@@ -11,6 +11,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from db.catalogue import Catalogue
+from db.changes import last_change
 from db.errors import PostingsError, UnknownName
 from db.features import GUARD_FRAMES
 from db.key_parts import Part
@@ -27,23 +28,21 @@ _BLOBS_AT_ONCE: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class SchemeState:
-    """How far the fingerprints of a scheme have come; another after every commit on them.
+    """How far the fingerprints of a scheme have come.
 
     Attributes
     ----------
-    next_frame, n_removals : int
+    change : int
+        The number of the last one (`db.changes`); the same on all machines.
+    next_frame : int
+        All frame numbers that were given out are below it.
     files : frozenset of (name, checksum)
         The postings files in force.
     """
 
+    change: int
     next_frame: int
-    n_removals: int
     files: frozenset[tuple[str, str]]
-
-    @property
-    def progress(self) -> tuple[int, int]:
-        """The numbers, which are the same on all machines."""
-        return self.next_frame, self.n_removals
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,11 +53,15 @@ class View:
     ----------
     runs : tuple of LiveRun
         In the order of their frames.
+    n_anew : int
+        How often the frames' owners had been read without knowledge of those before. Frames of
+        runs in memory may be others' after that.
     """
 
     state: SchemeState
     ranges: OwnedRanges
     runs: tuple[LiveRun, ...]
+    n_anew: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +113,16 @@ class StoredFingerprints:
                 f"(it holds: {', '.join(ids) or 'none'}): `echoic index FOLDER` makes them"
             )
         self.catalogue = catalogue
-        self.scheme_id = ids[scheme]
         self.scheme = scheme
         self.key_bits = key_bits
         self.part = part
         self.notes: list[str] = []
         self._expand = expand
         self._opened: dict[tuple[str, str], PostingsRun] = {}
-        self._ranges = RangesReader(
-            FingerprintRow.recording_id,
-            FingerprintRow.first_frame,
-            FingerprintRow.n_frames,
-            FingerprintRow.scheme_id == self.scheme_id,
-        )
+        self._n_anew = 0
         # What is live of runs, as `_ranges` has it.
         self._live: WeakKeyDictionary[PostingsRun, _Live] = WeakKeyDictionary()
+        self._follow(ids[scheme])
 
     def is_current(self, state: SchemeState) -> bool:
         """Tell whether nothing has been committed since.
@@ -155,7 +153,7 @@ class StoredFingerprints:
             self.note(f"{fault}; searching without it, from the database")
         self._opened = opened
         runs = (self.attach(run, *key) for key, run in opened.items())
-        return View(state, ranges, in_order(run for run in runs if run.n_live))
+        return View(state, ranges, in_order(run for run in runs if run.n_live), self._n_anew)
 
     def attach(self, run: PostingsRun, name: str = "", checksum: str = "") -> LiveRun:
         """Find out which frames of a run belonged to a recording when all was last loaded."""
@@ -191,6 +189,21 @@ class StoredFingerprints:
             rows = self._fingerprints(session, np.array([recording_id], dtype=np.int64))
             return next(map(self._unpacked, rows), None)
 
+    def landmarks_within(self, ranges: OwnedRanges) -> Iterator[tuple[int, Landmarks]]:
+        """Yield the first frame and the landmarks of all recordings that own what they did then.
+
+        Those that are damaged in SQL are left out.
+        """
+        for start in range(0, len(ranges), _BLOBS_AT_ONCE):
+            some = slice(start, start + _BLOBS_AT_ONCE)
+            with self.catalogue.session() as session:
+                rows = list(self._fingerprints(session, ranges.recording_ids[some]))
+            firsts = set(ranges.firsts[some].tolist())
+            for row in rows:
+                landmarks = self._unpacked(row) if row.first_frame in firsts else None
+                if landmarks is not None:
+                    yield row.first_frame, landmarks
+
     def build(self, runs: Sequence[LiveRun]) -> Iterator[LiveRun]:
         """Make runs, in memory, of the recordings that lie in none of some runs.
 
@@ -215,15 +228,28 @@ class StoredFingerprints:
         UnknownName
             If the fingerprints by this scheme have been removed.
         """
-        row = session.get(FingerprintSchemeRow, self.scheme_id)
+        query = select(FingerprintSchemeRow).where(FingerprintSchemeRow.name == self.scheme)
+        row = session.scalar(query)
         if row is None:
             raise UnknownName(f"the fingerprints by {self.scheme} have been removed")
-        query = select(PostingsFileRow.name, PostingsFileRow.checksum).where(
+        if row.id != self.scheme_id:  # they have been removed and made again
+            self._follow(row.id)
+        in_force = select(PostingsFileRow.name, PostingsFileRow.checksum).where(
             PostingsFileRow.scheme_id == self.scheme_id,
             PostingsFileRow.cache == self.catalogue.cache.id,
         )
-        files = frozenset((name, checksum) for name, checksum in session.execute(query))
-        return SchemeState(row.next_frame, row.n_removals, files)
+        files = frozenset((name, checksum) for name, checksum in session.execute(in_force))
+        return SchemeState(last_change(session.connection()), row.next_frame, files)
+
+    def _follow(self, scheme_id: int) -> None:
+        """Read from now on what belongs to the scheme under this number."""
+        self.scheme_id = scheme_id
+        self._ranges = RangesReader(
+            FingerprintRow.recording_id,
+            FingerprintRow.first_frame,
+            FingerprintRow.n_frames,
+            FingerprintRow.scheme_id == scheme_id,
+        )
 
     def _read_ranges(self, session: Session, next_frame: int) -> None:
         exchange = self._ranges.read(session, next_frame)
@@ -231,6 +257,7 @@ class StoredFingerprints:
             self._note_left_out(id_, f"its frame numbers {why}")
         if exchange is None:
             self._live.clear()
+            self._n_anew += 1
             return
         changed = np.concatenate((exchange.gone[:, 1], exchange.come[:, 1]))
         for run in list(self._live):

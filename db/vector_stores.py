@@ -150,6 +150,8 @@ class FileStore:
                     notes = (f"{error}; searching without it, from the database",)
                 continue
             return Loaded(self._index, Progress(row.next_segment, row.n_removals))
+        # What was loaded before may be by numbers that belong to other recordings now.
+        self._index = FaissIndex(self._encoder.dim)
         return Loaded(self._index, Progress(0, 0), notes)
 
     def is_outdated(self, loaded: Loaded) -> bool:

@@ -18,6 +18,7 @@ from db.fingerprint_location import (
     store_cluster,
     stored_cluster,
 )
+from db.partition import remove_part_folders
 from db.partitioned_index import PartitionedIndex, Partitions
 from db.postings_saving import forget_postings_files
 from db.writer import CatalogueWriter
@@ -42,15 +43,46 @@ def open_fingerprints(catalogue: Catalogue, fingerprinter: Fingerprinter) -> Arc
     )
 
 
-def prepare_parts(catalogue: Catalogue, cluster: OnCluster, scheme: str) -> list[str]:
+def prepare_parts(
+    catalogue: Catalogue, cluster: OnCluster, scheme: str, *, anew: bool = False
+) -> list[str]:
     """Let all parts on a cluster take in what was committed; return what is wrong, in words.
+
+    Parameters
+    ----------
+    anew
+        As of `db.partition.Partition.prepare`.
 
     Raises
     ------
     PostingsError
         If the cluster cannot be reached. Then they do it when they are next asked.
     """
-    return _partitioned(catalogue, load_fingerprinter(scheme), cluster).prepare()
+    index = _partitioned(catalogue, load_fingerprinter(scheme), cluster)
+    return index.prepare(anew=anew)
+
+
+def part_problems(catalogue: Catalogue) -> list[tuple[str, str]]:
+    """Ask the parts whether they hold what SQL holds, if fingerprints are looked up on a cluster.
+
+    Returns
+    -------
+    list of (str, str)
+        What is wrong, and what to do about it.
+    """
+    cluster = cluster_of_fingerprints(catalogue)
+    if cluster is None:
+        return []
+    try:
+        from indexer.ray_parts import part_faults
+
+        return [
+            (fault, "run `echoic repair`")
+            for fault in part_faults(catalogue, cluster, _known(catalogue))
+        ]
+    except EchoicError as error:
+        remedy = "start it again, or `echoic repair --fingerprints files`"
+        return [(f"the parts on {cluster} could not be asked: {error}", remedy)]
 
 
 def repair_parts(catalogue: Catalogue) -> list[str]:
@@ -59,9 +91,34 @@ def repair_parts(catalogue: Catalogue) -> list[str]:
     if cluster is None:
         return []
     try:
-        return _restarted(catalogue, cluster)
+        from indexer.ray_parts import end_parts, part_faults
+
+        end_parts(catalogue, cluster)
+        done = _prepared(catalogue, cluster)
+        faults = part_faults(catalogue, cluster, _known(catalogue))
+        if faults:
+            _prepared(catalogue, cluster, anew=True)
+            done += [f"made all parts anew ({fault})" for fault in faults]
+        return done
     except EchoicError as error:
         return [f"left the parts on {cluster} as they are ({error})"]
+
+
+def forget_parts(catalogue: Catalogue, scheme: str) -> list[str]:
+    """End what kept a scheme that has been forgotten; return what could not be done, in words."""
+    remove_part_folders(catalogue, scheme)
+    cluster = cluster_of_fingerprints(catalogue)
+    if cluster is None:
+        return []
+    try:
+        from indexer.ray_parts import end_parts
+
+        return end_parts(catalogue, cluster, scheme=scheme, for_good=True)
+    except EchoicError as error:
+        return [
+            f"the parts of {scheme} on {cluster} could not be ended ({error}): `echoic repair` "
+            "ends them when it answers"
+        ]
 
 
 def move_fingerprints(writer: CatalogueWriter, location: str) -> list[str]:
@@ -94,8 +151,11 @@ def move_fingerprints(writer: CatalogueWriter, location: str) -> list[str]:
         return []
     done = [f"looking fingerprints up at {cluster or FILES} from now on"]
     if cluster is not None:
-        # So that nothing is changed if the cluster cannot do it.
-        done += _restarted(catalogue, cluster)
+        from indexer.ray_parts import end_parts
+
+        # Now, so that nothing is changed if the cluster cannot do it.
+        done += end_parts(catalogue, cluster, for_good=True)
+        done += _prepared(catalogue, cluster)
     store_cluster(catalogue, cluster)
     if before is None:
         forget_postings_files(catalogue)
@@ -103,17 +163,17 @@ def move_fingerprints(writer: CatalogueWriter, location: str) -> list[str]:
     return done + _ended(catalogue, before, cluster)
 
 
-def _restarted(catalogue: Catalogue, cluster: OnCluster) -> list[str]:
-    """End all parts of a catalogue on a cluster and start them again."""
-    from indexer.ray_parts import end_parts
-
-    end_parts(catalogue, cluster)
+def _prepared(catalogue: Catalogue, cluster: OnCluster, *, anew: bool = False) -> list[str]:
     done = []
-    for scheme in catalogue.schemes():
-        if scheme.name in FINGERPRINTERS:
-            notes = prepare_parts(catalogue, cluster, scheme.name)
-            done += [f"brought the parts of {scheme.name} on {cluster} up to date", *notes]
+    for scheme in _known(catalogue):
+        notes = prepare_parts(catalogue, cluster, scheme, anew=anew)
+        done += [f"brought the parts of {scheme} on {cluster} up to date", *notes]
     return done
+
+
+def _known(catalogue: Catalogue) -> list[str]:
+    """Return the schemes whose fingerprints can be looked up by this Echoic."""
+    return [scheme.name for scheme in catalogue.schemes() if scheme.name in FINGERPRINTERS]
 
 
 def _ended(catalogue: Catalogue, before: OnCluster, now: OnCluster | None) -> list[str]:
@@ -123,10 +183,10 @@ def _ended(catalogue: Catalogue, before: OnCluster, now: OnCluster | None) -> li
     try:
         from indexer.ray_parts import end_parts
 
-        end_parts(catalogue, before)
+        notes = end_parts(catalogue, before, for_good=True)
     except EchoicError as error:
         return [f"left the parts on {before} as they are ({error})"]
-    return [f"ended the parts on {before}"]
+    return [f"ended the parts on {before}", *notes]
 
 
 def _partitioned(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from db.errors import PostingsError, VectorIndexError
+from db.errors import CatalogueError, CatalogueUnreachable, PostingsError, UnknownName
 from db.fingerprint_index import save_fingerprint_index
 from db.fingerprint_location import cluster_of_fingerprints
 from db.overview import has_unsaved_fingerprints, lags_behind
@@ -193,8 +193,8 @@ class _Run:
         self._committed_at = time.monotonic()
         self._n_unsaved = 0
         self._indexes: dict[str, SegmentIndex] = {}
-        on_server = vector_location(writer.catalogue) != FILES
-        self._save_after = _SEGMENTS_TO_SERVER if on_server else math.inf
+        self._saves_often = vector_location(writer.catalogue) != FILES
+        self._save_after = _SEGMENTS_TO_SERVER if self._saves_often else math.inf
         self._contents = writer.catalogue.outlast(lambda: KnownContents(writer.catalogue, wanted))
 
     def over(self, sources: Sequence[Source]) -> Summary:
@@ -214,14 +214,13 @@ class _Run:
         for why in self._chances.lost.values():
             self._summary.notes.append(f"{why}; the next run goes on with what is left of it")
         self._save_indexes()
-        outlast = self._writer.catalogue.outlast
+        self._indexes.clear()
         for fingerprinter in self._wanted.fingerprinters:
-            outlast(partial(self._save_postings, fingerprinter))
+            self._save(partial(self._save_postings, fingerprinter))
         for plan in plans:
             # Some of the vanished have been found again elsewhere.
-            known = outlast(
-                partial(self._writer.catalogue.known_files, plan.collection.id)
-            ).values()
+            catalogue = self._writer.catalogue
+            known = catalogue.outlast(partial(catalogue.known_files, plan.collection.id)).values()
             vanished = set(plan.missing)
             self._summary.n_missing += sum(f.missing and f.id in vanished for f in known)
         self._summary.stopped = self._stop.is_set()
@@ -359,23 +358,36 @@ class _Run:
     def _save_indexes(self) -> None:
         self._n_unsaved = 0
         for encoder in self._wanted.encoders:
-            self._writer.catalogue.outlast(partial(self._save_index, encoder))
+            self._save(partial(self._save_index, encoder))
+
+    def _save(self, save: Callable[[], None]) -> None:
+        """Save an index; that it cannot be ends no run, for all is committed that it would hold."""
+        try:
+            self._writer.catalogue.outlast(save)
+        except CatalogueUnreachable:
+            raise
+        except UnknownName as error:  # it has been forgotten meanwhile
+            self._note(str(error))
+        except CatalogueError as error:
+            self._note(f"{error}; searches go by the database until then")
+
+    def _note(self, note: str) -> None:
+        if note not in self._summary.notes:
+            self._summary.notes.append(note)
 
     def _save_index(self, encoder: str) -> None:
         if not lags_behind(self._writer.catalogue, encoder):
             return
-        if encoder not in self._indexes:
-            self._indexes[encoder] = SegmentIndex.open(self._writer.catalogue, encoder)
-        index = self._indexes[encoder]
-        index.refresh()
+        index = self._indexes.get(encoder)
+        if index is None:
+            index = SegmentIndex.open(self._writer.catalogue, encoder)
+        else:
+            index.refresh()
+        if self._saves_often:  # else all vectors would stay in memory to the end
+            self._indexes[encoder] = index
         if not index.is_saved():
             self._on_event(Indexing(encoder))
-            try:
-                index.save(self._writer)
-            except VectorIndexError as error:
-                note = f"{error}; searches go by the database until then"
-                if note not in self._summary.notes:
-                    self._summary.notes.append(note)
+            index.save(self._writer)
 
     def _save_postings(self, fingerprinter: str) -> None:
         catalogue = self._writer.catalogue
@@ -386,16 +398,15 @@ class _Run:
             self._on_event(Indexing(fingerprinter))
         if cluster is not None:
             try:
-                self._summary.notes += prepare_parts(catalogue, cluster, fingerprinter)
+                notes = prepare_parts(catalogue, cluster, fingerprinter)
             except PostingsError as error:
-                self._summary.notes.append(f"{error}; the parts take in what is new when they can")
-            return
-        loaded = load_fingerprinter(fingerprinter)
-        try:
+                notes = [f"{error}; the parts take in what is new when they can"]
+        else:
+            loaded = load_fingerprinter(fingerprinter)
             notes = save_fingerprint_index(
                 self._writer, fingerprinter, loaded.keys, key_bits=loaded.key_bits
             )
             # Files that were at fault have been written anew; what SQL lacks is for people to know.
-            self._summary.notes += [note for note in notes if note.startswith("recording ")]
-        except PostingsError as error:
-            self._summary.notes.append(f"{error}; searches go by the database until then")
+            notes = [note for note in notes if note.startswith("recording ")]
+        for note in notes:
+            self._note(note)

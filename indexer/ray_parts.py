@@ -7,7 +7,7 @@ it needs is in SQL.
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -55,10 +55,10 @@ class RayParts:
         key_bits: int,
     ) -> None:
         _connect(cluster)
-        self._name = f"{_name_of(catalogue)} {scheme} {version('echoic')}"
+        self._stem = _stem(catalogue, scheme)
         self._spec = (catalogue.secret_location, catalogue.uuid, version("echoic"), scheme, expand)
         self._key_bits = key_bits
-        self.n_parts = cluster.n_parts or self._n_known() or len(_machines())
+        self.n_parts = _count(cluster, self._stem)
         self._actors = [self._start(number) for number in range(self.n_parts)]
 
     def ask(self, method: str, arguments: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
@@ -108,10 +108,6 @@ class RayParts:
             f"again, or start all of them anew with `echoic repair`; {_WITHOUT}"
         )
 
-    def _n_known(self) -> int:
-        names = (name for name in _names() if name.startswith(f"{self._name} "))
-        return max((int(name.rpartition(" of ")[2]) for name in names), default=0)
-
     def _start(self, number: int) -> Any:
         """Return the actor of a part, which is started if there is none."""
         part = Part(number, self.n_parts)
@@ -120,7 +116,7 @@ class RayParts:
         return (
             ray.remote(Partition)
             .options(
-                name=f"{self._name} {number + 1} of {self.n_parts}",
+                name=_name(self._stem, number, self.n_parts),
                 namespace=_NAMESPACE,
                 get_if_exists=True,
                 lifetime="detached",
@@ -134,8 +130,74 @@ class RayParts:
         )
 
 
-def end_parts(catalogue: Catalogue, cluster: OnCluster) -> None:
-    """End all parts of a catalogue, however many there are and by whatever Echoic.
+def part_faults(catalogue: Catalogue, cluster: OnCluster, schemes: Iterable[str]) -> list[str]:
+    """Ask the parts of some schemes whether they hold what SQL holds; say what is wrong.
+
+    None is started. Takes long: all fingerprints are read.
+
+    Raises
+    ------
+    PostingsError
+        If there is no such cluster, or no machine in it.
+    """
+    _connect(cluster)
+    ours = f"{_name_of(catalogue)} "
+    left = {name: actor for name in _names() if name.startswith(ours) and (actor := _actor(name))}
+    faults = []
+    for scheme in schemes:
+        stem = _stem(catalogue, scheme)
+        n_parts = _count(cluster, stem)
+        there = {
+            n: left.pop(name) for n in range(n_parts) if (name := _name(stem, n, n_parts)) in left
+        }
+        lacking = ", ".join(str(number + 1) for number in range(n_parts) if number not in there)
+        if lacking:
+            faults.append(
+                f"of the {n_parts} parts of {scheme} on {cluster} these are not there: {lacking}; "
+                "who looks something up has to wait until they are made again"
+            )
+        faults += [
+            f"parts of {scheme} on {cluster}: {fault}" for fault in _faults_of(there.values())
+        ]
+    if left:
+        faults.append(f"parts on {cluster} that belong to no index: {', '.join(sorted(left))}")
+    return faults
+
+
+def _faults_of(actors: Iterable[Any]) -> list[str]:
+    # To compare takes as long as it takes; who is not even there after a while never will be.
+    waiting = {actor.__ray_ready__.remote(): actor for actor in actors}
+    ready, silent = [], []
+    if waiting:
+        ready, silent = ray.wait(list(waiting), num_returns=len(waiting), timeout=_PATIENCE_S)
+    faults = [f"{len(silent)} of them do not answer"] if silent else []
+    for answer in [waiting[one].faults.remote() for one in ready]:
+        try:
+            faults += ray.get(answer)
+        except ray.exceptions.RayTaskError as error:
+            is_ours = isinstance(error.cause, EchoicError)
+            faults.append(str(error.cause) if is_ours else last_line(error))
+        except ray.exceptions.RayError as error:
+            faults.append(last_line(error))
+    return faults
+
+
+def end_parts(
+    catalogue: Catalogue, cluster: OnCluster, *, scheme: str | None = None, for_good: bool = False
+) -> list[str]:
+    """End the parts of a catalogue, however many there are and by whatever Echoic.
+
+    Parameters
+    ----------
+    scheme
+        End those of this one only.
+    for_good
+        Have them remove their files as well.
+
+    Returns
+    -------
+    list of str
+        What could not be removed, in words.
 
     Raises
     ------
@@ -143,12 +205,27 @@ def end_parts(catalogue: Catalogue, cluster: OnCluster) -> None:
         If there is no such cluster.
     """
     _connect(cluster)
+    notes = []
+    stem = _name_of(catalogue) + ("" if scheme is None else f" {scheme}")
     for name in _names():
-        if name.startswith(f"{_name_of(catalogue)} "):
+        actor = _actor(name) if name.startswith(f"{stem} ") else None
+        if actor is None:
+            continue
+        if for_good:
             try:
-                ray.kill(ray.get_actor(name, namespace=_NAMESPACE))
-            except ValueError:
-                continue  # it has just ended
+                ray.get(actor.clear.remote(), timeout=_PATIENCE_S)
+            except (AttributeError, ray.exceptions.RayError) as error:
+                notes.append(f"the files of {name} are still on its machine ({last_line(error)})")
+        ray.kill(actor)
+    return notes
+
+
+def _actor(name: str) -> Any:
+    """Return a part; None if it has just ended."""
+    try:
+        return ray.get_actor(name, namespace=_NAMESPACE)
+    except ValueError:
+        return None
 
 
 def one_part_a_machine(cluster: OnCluster) -> OnCluster:
@@ -187,6 +264,22 @@ def _names() -> Iterator[str]:
     for actor in ray.util.list_named_actors(all_namespaces=True):
         if actor["namespace"] == _NAMESPACE:
             yield actor["name"]
+
+
+def _count(cluster: OnCluster, stem: str) -> int:
+    """Return how many parts a scheme is to have on a cluster."""
+    names = (name for name in _names() if name.startswith(f"{stem} "))
+    n_known = max((int(name.rpartition(" of ")[2]) for name in names), default=0)
+    return cluster.n_parts or n_known or len(_machines())
+
+
+def _name(stem: str, number: int, n_parts: int) -> str:
+    return f"{stem} {number + 1} of {n_parts}"
+
+
+def _stem(catalogue: Catalogue, scheme: str) -> str:
+    """Return what the names of the parts of a scheme begin with; those of another Echoic do not."""
+    return f"{_name_of(catalogue)} {scheme} {version('echoic')}"
 
 
 def _name_of(catalogue: Catalogue) -> str:

@@ -1,5 +1,6 @@
 """Which recording is this, and where in it: excerpts and whole programmes."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import nlargest
@@ -33,6 +34,9 @@ SURE = (1e-5, 1e-4)
 
 _WORTH_KEEPING = 0.1
 """Parts of a programme with at most this probability are kept: neighbours may confirm them."""
+
+_PLACES_EACH = 8
+"""So many places of a recording are kept of a part: which one it is, its neighbours tell."""
 
 _RIVAL = 0.75
 """Recordings with at least this share of the best score may hold the same sound as the best."""
@@ -210,6 +214,11 @@ class FingerprintEngine:
             n_parts += 1
         if every:
             tracks = [t for t in tracks_of(sightings, n_parts=n_parts) if t.p_false <= p_false]
+        elif n_parts == 1:
+            # No neighbour tells which of its places a recording was heard at: the best it is.
+            first = {one.recording_id: one for one in reversed(sightings)}
+            sightings = [one for one in sightings if first[one.recording_id] is one]
+            tracks = played(sightings, n_parts=1, p_false=p_false)
         else:
             tracks = played(sightings, n_parts=n_parts, p_false=p_false)
         if n_parts == 1:
@@ -236,8 +245,8 @@ class FingerprintEngine:
     ) -> list[Sighting]:
         """Return what may be heard in one part, the best first.
 
-        Every place; or of each recording that comes near the best its best place, since an archive
-        may hold copies of what is heard, and neighbouring parts have to agree on one.
+        Every place; or those that come near the best, since an archive may hold copies of what is
+        heard, and music repeats itself: neighbouring parts have to agree on one.
         """
         duration_s = len(samples) / self.sample_rate
         if duration_s < _LEAST_PART_S:
@@ -263,13 +272,9 @@ class FingerprintEngine:
             if not every and sightings and score < _RIVAL * sightings[0].score:
                 break
             sighting = self._sighting(candidate, onset_s, p_false)
-            if sighting and not any(
-                sighting.is_covered_by(other)
-                or (not every and sighting.recording_id == other.recording_id)
-                for other in sightings
-            ):
+            if sighting is not None:
                 sightings.append(sighting)
-        return sightings
+        return _apart(sightings) if every else _few_each(sightings)
 
     def _sighting(self, candidate: Candidate, onset_s: float, p_false: float) -> Sighting | None:
         evidence, frame_s = candidate.evidence, self._fingerprinter.frame_s
@@ -312,6 +317,26 @@ class FingerprintEngine:
             track.score,
             track.p_false,
         )
+
+
+def _apart(sightings: list[Sighting]) -> list[Sighting]:
+    """Leave out what a better one covers."""
+    kept: list[Sighting] = []
+    for sighting in sightings:
+        if not any(map(sighting.is_covered_by, kept)):
+            kept.append(sighting)
+    return kept
+
+
+def _few_each(sightings: list[Sighting]) -> list[Sighting]:
+    """Leave out all but the best places of each recording."""
+    n_kept = Counter[int]()
+    kept: list[Sighting] = []
+    for sighting in sightings:
+        n_kept[sighting.recording_id] += 1
+        if n_kept[sighting.recording_id] <= _PLACES_EACH:
+            kept.append(sighting)
+    return kept
 
 
 def _strongest(matches: list[Match], limit: int) -> list[Match]:

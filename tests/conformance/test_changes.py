@@ -211,11 +211,11 @@ def everything(writer: CatalogueWriter) -> Iterator[Everything]:
     yield made
 
 
-def assert_like_a_new_one(reader: Reader, location: str) -> None:
+def assert_like_a_new_one(reader: Reader, location: str, *, but: str = "") -> None:
     new = Reader(location)
     expected, found = new.answers(), reader.answers()
     for name, answer in expected.items():
-        assert found[name] == answer, name
+        assert name == but or found[name] == answer, name
     new.catalogue.close()
 
 
@@ -275,11 +275,11 @@ def test_only_what_changed_is_read_again(
         before = catalogue.columns()
         before.values("tag")
         with catalogue.session() as session:
-            number = changes.changes_counted(session.connection())
+            number = changes.last_change(session.connection())
         writer.redescribe(1, Description(tags=("new",)), None)
         with catalogue.session() as session:
             found = changes.changes_since(session, number)
-            assert found.number == number + 1
+            assert found.number > number
             assert found.recording_ids is not None
             assert found.recording_ids.tolist() == [1]
         # What has not been touched is not looked at: a change behind the catalogue's back stays.
@@ -315,7 +315,7 @@ def test_whoever_has_not_asked_for_long_reads_all_anew(
         everything.step()
     with reader.catalogue.session() as session:
         kept = select(func.count(func.distinct(ChangeRow.number)))
-        assert session.scalar(kept) == 3
+        assert 3 <= (session.scalar(kept) or 0) <= 6  # the steps between them are drawn at random
         assert changes.changes_since(session, 1).recording_ids is None
     assert_like_a_new_one(reader, location)
     reader.catalogue.close()
@@ -331,7 +331,25 @@ def test_of_very_many_recordings_it_is_only_said_that_any_may_have_changed(
     reader = Reader(location)
     writer.store([fingerprinted(analysis(1, f"more {n}.wav")) for n in range(4)])
     with reader.catalogue.session() as session:
-        number = changes.changes_counted(session.connection())
+        number = changes.last_change(session.connection())
         assert changes.changes_since(session, number - 1).recording_ids is None
+    assert_like_a_new_one(reader, location)
+    reader.catalogue.close()
+
+
+def test_what_was_forgotten_and_made_again_by_the_same_numbers_is_told_apart(
+    writer: CatalogueWriter, location: str
+) -> None:
+    first = writer.add_collection("first", "/first").id
+    writer.store([fingerprinted(analysis(first, f"{n}.wav")) for n in range(3)])
+    reader = Reader(location)
+    reader.answers()
+    writer.forget_collection(first)
+    writer.forget_encoder(ENCODER.name)
+    writer.forget_scheme(SCHEME.name)
+    # Another takes the number that the encoder had.
+    second = writer.add_collection("second", "/second").id
+    writer.store([analysis(second, "other.wav", encoder=replace(ENCODER, name="other/1"))])
+    writer.store([fingerprinted(analysis(second, f"{n}.wav", f"other {n}")) for n in range(3)])
     assert_like_a_new_one(reader, location)
     reader.catalogue.close()

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from db.catalogue import Catalogue
 from db.errors import CatalogueError, PostingsError
+from db.fingerprint_index import save_fingerprint_index
 from db.partition import Partition
 from db.partitioned_index import PartitionedIndex
 from db.writer import CatalogueWriter
@@ -122,6 +124,68 @@ def test_a_part_does_not_serve_another_catalogue_nor_another_echoic(
 ) -> None:
     spec = parts.spec(writer.catalogue, 0)
     with pytest.raises(CatalogueError, match="is another one there"):
-        Partition(replace(spec, uuid="other")).prepare((1, 1))
+        Partition(replace(spec, uuid="other")).prepare(1)
     with pytest.raises(PostingsError, match=r"not 99\.0 as this one"):
-        Partition(replace(spec, version="99.0")).prepare((1, 1))
+        Partition(replace(spec, version="99.0")).prepare(1)
+
+
+def test_a_part_tells_when_it_holds_something_else_than_sql_and_is_made_anew(
+    writer: CatalogueWriter, tapes: int, parts: PartsInProcess
+) -> None:
+    index = open_index(writer.catalogue, parts)
+    index.prepare()
+    store(writer, tapes, "fg")  # taken in by some parts only, and in no file
+    index.refresh()
+    found_by(index, some_keys(writer.catalogue)[:20])
+    assert [part.faults() for part in parts.parts] == [[], [], []]
+    # Behind everybody's back: two recordings have changed their landmarks with each other.
+    columns = "n_landmarks, checksum, landmarks"
+    with writer.catalogue.transaction(of_contents=False) as session:
+        session.execute(
+            text(f"CREATE TEMP TABLE held AS SELECT recording_id, {columns} FROM fingerprints")
+        )
+        session.execute(
+            text(
+                f"UPDATE fingerprints SET ({columns}) = (SELECT {columns} FROM held "
+                "WHERE held.recording_id = 3 - fingerprints.recording_id) "
+                "WHERE recording_id IN (1, 2)"
+            )
+        )
+    faults = [fault for part in parts.parts for fault in part.faults()]
+    assert len(faults) == 1  # the other parts have no landmarks of these
+    assert "other landmarks of 2 recordings than the database" in faults[0]
+    index.prepare(anew=True)
+    assert [part.faults() for part in parts.parts] == [[], [], []]
+    assert_in_step(index, writer.catalogue)
+
+
+def test_a_file_of_a_part_that_is_damaged_is_told_and_made_anew(
+    writer: CatalogueWriter, parts: PartsInProcess
+) -> None:
+    index = open_index(writer.catalogue, parts)
+    index.prepare()
+    file = files(writer.catalogue)[1]
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    (fault,) = parts.parts[1].faults()
+    assert file.name in fault
+    index.prepare(anew=True)
+    assert [part.faults() for part in parts.parts] == [[], [], []]
+    assert_in_step(index, writer.catalogue)
+
+
+def test_a_part_that_is_cleared_leaves_nothing_and_touches_no_other(
+    writer: CatalogueWriter, parts: PartsInProcess
+) -> None:
+    index = open_index(writer.catalogue, parts)
+    save_fingerprint_index(writer, SCHEME.name, expand, key_bits=KEY_BITS)
+    own = set(writer.catalogue.index_folder.glob("*.postings"))
+    parts.parts[2].clear()  # it has never been asked
+    assert writer.catalogue.postings_file_names() == {path.name for path in own}
+    index.prepare()
+    folders = {path.parents[1] for path in files(writer.catalogue)}
+    parts.parts[0].clear()
+    assert sum(folder.exists() for folder in folders) == 2
+    assert len(files(writer.catalogue)) == 2
+    assert writer.catalogue.postings_file_names() == {path.name for path in own}

@@ -1,5 +1,6 @@
 """Indexing a folder, again and again, while it changes."""
 
+import gc
 import json
 import multiprocessing
 import os
@@ -21,6 +22,7 @@ from db.catalogue import Catalogue
 from db.fingerprint_index import FingerprintIndex
 from db.keywords import search_keywords
 from db.records import RecordingInfo
+from db.segment_index import SegmentIndex
 from db.writer import CatalogueWriter
 from indexer.fingerprint import DEFAULT_FINGERPRINTER, load_fingerprinter
 from indexer.pipeline import Done, Event, Failed, Indexing, Summary, run
@@ -282,6 +284,47 @@ def test_postings_that_cannot_be_written_are_a_note_and_lose_nothing(
     assert outcomes(summary) == {"updated": 5}
     assert any("searches go by the database" in note for note in summary.notes)
     assert len(catalogue.recordings_with_fingerprint(FINGERPRINTER)) == 5
+
+
+def test_no_index_of_vectors_stays_in_memory_once_it_is_written(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    n_held = []
+
+    def count(event: Event) -> None:
+        if isinstance(event, Indexing) and event.name == FINGERPRINTER:
+            gc.collect()
+            n_held.append(sum(isinstance(held, SegmentIndex) for held in gc.get_objects()))
+
+    gc.collect()
+    n_before = sum(isinstance(held, SegmentIndex) for held in gc.get_objects())
+    index(catalogue, archive, on_event=count)
+    assert n_held == [n_before]
+
+
+def test_what_is_forgotten_while_its_index_is_written_is_a_note_and_ends_no_run(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    with CatalogueWriter(catalogue) as writer:
+
+        def forget(event: Event) -> None:
+            if isinstance(event, Indexing) and event.name == ENCODER:
+                writer.forget_encoder(event.name)
+            elif isinstance(event, Indexing):
+                writer.forget_scheme(event.name)
+
+        summary = run(
+            writer,
+            [folder_source(writer, archive)],
+            Wanted((ENCODER,), (FINGERPRINTER,)),
+            n_workers=1,
+            on_event=forget,
+            stop=threading.Event(),
+        )
+    assert outcomes(summary) == {"added": 5}
+    of_encoder, of_fingerprinter = summary.notes
+    assert of_encoder == f"the vectors by {ENCODER} have been removed"
+    assert of_fingerprinter.startswith(f"the catalogue holds no fingerprints by {FINGERPRINTER}")
 
 
 def test_a_file_that_changed_since_gets_everything_and_the_others_what_they_lack(

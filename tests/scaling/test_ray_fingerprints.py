@@ -301,3 +301,40 @@ def test_parts_open_a_catalogue_whose_password_is_in_the_url_and_write_it_nowher
         assert "sesame" not in named + said
     finally:
         echoic("repair", "--fingerprints", "files", "--catalogue", url)
+
+
+def test_check_asks_the_parts_and_forget_ends_them(
+    cluster: Any, second: Any, sounds: Path, tmp_path: Path
+) -> None:
+    catalogue = str(tmp_path / "catalogue")
+    place = f"ray:{cluster.address}"
+    echoic("index", str(sounds / "north"), "--catalogue", catalogue)
+    echoic("repair", "--fingerprints", place, "--catalogue", catalogue)
+    assert "All is well" in echoic("check", "--catalogue", catalogue).stdout
+    parts = Path(catalogue) / "index" / "parts"
+    file = next(parts.rglob("*.postings"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    said = echoic("check", "--catalogue", catalogue, check=False)
+    assert said.returncode == 1
+    assert file.name in said.stdout
+    assert "run `echoic repair`" in said.stdout
+    echoic("repair", "--catalogue", catalogue)
+    assert "All is well" in echoic("check", "--catalogue", catalogue).stdout
+    with Catalogue.open(catalogue) as opened:
+        from indexer.ray_cluster import connect
+        from indexer.ray_parts import end_parts
+
+        connect(cluster.address)
+        end_parts(opened, OnCluster(cluster.address, None))
+    said = echoic("check", "--catalogue", catalogue, check=False)
+    assert "these are not there: 1, 2" in said.stdout
+    echoic("identify", str(sounds / "north" / "both.wav"), "--catalogue", catalogue)
+    assert "All is well" in echoic("check", "--catalogue", catalogue).stdout
+    scheme = "echoic-landmarks/2"
+    ran = echoic("forget", "--fingerprinter", scheme, "--yes", "--catalogue", catalogue)
+    assert "Note" not in ran.stderr
+    wait_for(lambda: not processes())
+    assert list(parts.iterdir()) == []
+    assert "All is well" in echoic("check", "--catalogue", catalogue).stdout

@@ -284,6 +284,21 @@ def test_a_programme_over_an_archive_with_copies_gives_one_track_for_each_item(
     assert found[1].query_offset_s == pytest.approx(110, abs=1.5)
 
 
+@pytest.mark.parametrize(("loop_s", "n_times"), [(4.0, 9), (3.0, 12)])
+def test_a_recording_of_loops_is_told_as_one_and_not_as_its_repetitions(
+    tmp_path: Path, loop_s: float, n_times: int
+) -> None:
+    loops = np.tile(music(40, loop_s), n_times)
+    piece = np.concatenate([music(50, 25), loops])
+    with CatalogueWriter(Catalogue.open(tmp_path / "catalogue", create=True)) as writer:
+        add(writer, "loops last.wav", piece, SR)
+        add(writer, "loops first.wav", np.concatenate([loops, music(60, 23)]), SR)
+        (match,) = ask(FingerprintEngine(writer.catalogue), piece)
+    assert match.recording.files[0].path == "loops last.wav"
+    assert (match.onset_s, match.query_onset_s) == pytest.approx((0, 0), abs=0.5)
+    assert (match.offset_s, match.query_offset_s) == pytest.approx((61, 61), abs=0.5)
+
+
 def test_a_jingle_in_thousands_of_recordings_is_found(tmp_path: Path) -> None:
     jingle = music(90, 8)
     with CatalogueWriter(Catalogue.open(tmp_path / "catalogue", create=True)) as writer:

@@ -266,6 +266,26 @@ def test_fingerprints_can_be_left_out_added_later_and_forgotten(
     assert "All is well" in echoic("check", catalogue=catalogue)
 
 
+def test_parts_of_fingerprints_that_are_out_of_reach_are_told(
+    sounds: Path, catalogue: Path
+) -> None:
+    echoic("index", sounds, catalogue=catalogue)
+    away = {"ECHOIC_FINGERPRINTS": "ray:127.0.0.1:1"}
+    said = echoic("check", catalogue=catalogue, code=1, **away)
+    assert "fingerprints: the parts on ray:127.0.0.1:1 could not be asked" in said
+    assert "`echoic repair --fingerprints files`" in said
+    assert "1 problem found." in said
+    left = catalogue / "index" / "parts" / "echoic-landmarks-2.1-of-2" / "index"
+    left.mkdir(parents=True)
+    _, note = within(
+        *("forget", "--fingerprinter", "echoic-landmarks/2", "--yes"),
+        ECHOIC_CATALOGUE=str(catalogue),
+        **away,
+    )
+    assert "Note: the parts of echoic-landmarks/2 on ray:127.0.0.1:1 could not be ended" in note
+    assert not left.exists()
+
+
 def test_damaged_fingerprints_are_found_dropped_and_made_again(
     sounds: Path, catalogue: Path
 ) -> None:

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from db import overview
 from db.catalogue import Catalogue
 from db.index_folder import slug
 from db.segment_index import SegmentIndex
 from indexer.encoders import DEFAULT_ENCODER
 from tests.indexer.conftest import write_sound
 from ui.cli import cli
+from ui.web.pages.archive import _health
 
 OLD = "echoic-mini/0"
 FAMILY = "echoic-mini"
@@ -179,3 +181,28 @@ def test_failures_are_tried_again_with_the_encoders_that_are_here(old: Path, sou
 def test_forgetting_an_encoder_that_has_no_vectors_names_those_that_have(old: Path) -> None:
     said = echoic("forget", "--encoder", "nonsense", "--yes", catalogue=old, code=2)
     assert f"it holds: {OLD}" in said
+
+
+def test_status_says_that_fingerprints_which_nobody_looks_up_can_go(
+    sounds: Path, old: Path
+) -> None:
+    older = "echoic-landmarks/1"
+    with sqlite3.connect(old / "catalogue.sqlite") as connection:
+        connection.execute("UPDATE fingerprint_schemes SET name = ?", [older])
+        connection.execute("DELETE FROM postings_files")
+        connection.execute("DELETE FROM index_files")
+    said = echoic("status", catalogue=old)
+    assert said.count("(not in use)") == 2
+    assert "lags behind" not in said
+    assert "`echoic index FOLDER` again makes new ones; after that these can go" in said
+    assert f"`echoic forget --fingerprinter {older}`" in said
+    (part,) = json.loads(echoic("status", "--json", catalogue=old))["fingerprints"]
+    assert part["is_searchable"] is False
+    with Catalogue.open(old) as opened:
+        unused = "Not in use by this Echoic: see echoic status"
+        assert _health(overview.status(opened)) == [(OLD, unused), (older, unused)]
+    echoic("index", sounds, catalogue=old)
+    said = echoic("status", catalogue=old)
+    assert f"so these can go: `echoic forget --fingerprinter {older}`" in said
+    echoic("forget", "--fingerprinter", older, "--yes", catalogue=old)
+    assert older not in echoic("status", catalogue=old)

@@ -22,7 +22,7 @@ from ui.commands.common import (
 
 if TYPE_CHECKING:
     from db.catalogue import Catalogue
-    from db.records import IndexState, RecordingInfo, Status
+    from db.records import FingerprintState, IndexState, RecordingInfo, Status
 
 
 @click.command()
@@ -57,11 +57,14 @@ def status(as_json: bool, location: str | None) -> None:
 
 def _status_values(found: "Status") -> dict[str, Any]:
     from indexer.encoders import known_encoders
+    from indexer.fingerprint import FINGERPRINTERS
 
     known = known_encoders()
     values = asdict(found)
     for index in values["indexes"]:
         index["is_searchable"] = index["encoder"]["name"] in known
+    for part in values["fingerprints"]:
+        part["is_searchable"] = part["scheme"]["name"] in FINGERPRINTERS
     return values
 
 
@@ -97,9 +100,34 @@ def _vectors_notes(found: "Status", index: "IndexState") -> list[str]:
     return notes
 
 
+def _fingerprints_notes(found: "Status", part: "FingerprintState") -> list[str]:
+    """Say what is to be done about the fingerprints of a scheme."""
+    from indexer.fingerprint import FINGERPRINTERS
+
+    n_lacking = found.n_recordings - part.n_recordings
+    if part.scheme.name in FINGERPRINTERS:
+        without = count_text(n_lacking, "recording has", "recordings have")
+        again = f"{without} no fingerprint yet: `echoic index FOLDER` again makes it"
+        return [again] if n_lacking else []
+    free = f"`echoic forget --fingerprinter {part.scheme.name}`"
+    complete = [
+        other.scheme.name
+        for other in found.fingerprints
+        if other.scheme.name in FINGERPRINTERS and other.n_recordings == found.n_recordings
+    ]
+    unused = "this Echoic does not have that fingerprinter: nothing is looked up in these"
+    if complete:
+        return [unused, f"{complete[0]} has all recordings, so these can go: {free}"]
+    return [unused, f"`echoic index FOLDER` again makes new ones; after that these can go: {free}"]
+
+
 def _print_indexes(found: "Status") -> None:
+    from indexer.encoders import known_encoders
+    from indexer.fingerprint import FINGERPRINTERS
+
+    known = known_encoders()
     for index in found.indexes:
-        state = "up to date" if index.up_to_date else "lags behind: `echoic repair`"
+        state = _state(index.up_to_date, is_used=index.encoder.name in known)
         kept = size_text(index.file_bytes) if index.place == "files" else f"on {index.place}"
         click.echo(
             f"  {index.encoder.name}: {count_text(index.n_segments, 'segment')} of "
@@ -109,7 +137,7 @@ def _print_indexes(found: "Status") -> None:
         for note in _vectors_notes(found, index):
             click.echo(f"    {note}")
     for part in found.fingerprints:
-        state = "up to date" if part.up_to_date else "lags behind: `echoic repair`"
+        state = _state(part.up_to_date, is_used=part.scheme.name in FINGERPRINTERS)
         kept = f"{size_text(part.files_bytes)} in {count_text(part.n_files, 'file')} ({state})"
         if part.place != "files":
             kept = f"on {part.place}"
@@ -118,12 +146,16 @@ def _print_indexes(found: "Status") -> None:
             f"{count_text(part.n_recordings, 'recording')}, fingerprints "
             f"{size_text(part.landmarks_bytes)}, index {kept}"
         )
-        n_missing = found.n_recordings - part.n_recordings
-        if n_missing:
-            without = count_text(n_missing, "recording has", "recordings have")
-            click.echo(f"    {without} no fingerprint yet: `echoic index FOLDER` again makes it")
+        for note in _fingerprints_notes(found, part):
+            click.echo(f"    {note}")
     if found.n_recordings and not found.fingerprints:
         click.echo("  No fingerprints yet: `echoic index FOLDER` again makes them")
+
+
+def _state(up_to_date: bool, *, is_used: bool) -> str:
+    if not is_used:
+        return "not in use"
+    return "up to date" if up_to_date else "lags behind: `echoic repair`"
 
 
 @click.command()
@@ -247,6 +279,7 @@ def _forget_features(
 ) -> None:
     from db.milvus_tidying import remove_left_behind
     from db.writer import CatalogueWriter
+    from indexer.fingerprint_places import forget_parts
 
     what = f"all vectors by {encoder}" if encoder else f"all fingerprints by {fingerprinter}"
     _confirm(what, yes)
@@ -260,6 +293,7 @@ def _forget_features(
             )
         if fingerprinter is not None:
             writer.forget_scheme(fingerprinter)
+            print_notes(forget_parts(catalogue, fingerprinter))
         fault = catalogue.compact()
     click.echo(f"Forgot {what}.")
     if fault is not None:

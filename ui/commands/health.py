@@ -25,16 +25,23 @@ PROBLEMS_FOUND = 1
 @catalogue_option
 @click.pass_context
 def check(ctx: click.Context, contents: bool, as_json: bool, location: str | None) -> None:
-    """Look for contradictions between database, vectors, fingerprints, index files and the files
-    on disk.
+    """Look for contradictions between database, vectors, fingerprints, index files, what servers
+    and a cluster keep, and the files on disk.
 
     Changes nothing. Exits with 1 if anything is wrong.
     """
     from db import consistency
+    from indexer.fingerprint_places import part_problems
 
     with open_catalogue(location) as catalogue:
         found = consistency.check(catalogue, schemes=fingerprint_schemes(), contents=contents)
         problems = list(found)
+        # What parts hold is compared with a database that can be trusted, or not at all.
+        if not any(problem.where == "database" for problem in problems):
+            problems += (
+                consistency.Problem("fingerprints", what, remedy)
+                for what, remedy in part_problems(catalogue)
+            )
     if as_json:
         print_json([asdict(problem) for problem in problems])
     else:

@@ -8,6 +8,8 @@ from db.filters import RecordingFilter
 from db.overview import status
 from db.records import RecordingInfo, Status
 from db.storage import root_is_gone
+from indexer.encoders import known_encoders
+from indexer.fingerprint import FINGERPRINTERS
 from search.duplicates import Duplicates, Group, Pair, find_duplicates
 from search.hits import Passage
 from ui.commands.common import count_text, duration_text, size_text
@@ -94,15 +96,20 @@ def _gone(root: str, name: str) -> str:
 
 
 def _health(found: Status) -> list[tuple[str, str]]:
-    n = found.n_recordings
+    n, known = found.n_recordings, known_encoders()
     rows = [
         (f"Search by sound ({i.encoder.name})", _covered(i.n_recordings, n, i.up_to_date))
         for i in found.indexes
+        if i.encoder.name in known
     ]
     rows += [
         ("Recognising recordings", _covered(f.n_recordings, n, f.up_to_date))
         for f in found.fingerprints
+        if f.scheme.name in FINGERPRINTERS
     ]
+    unused = [i.encoder.name for i in found.indexes if i.encoder.name not in known]
+    unused += [f.scheme.name for f in found.fingerprints if f.scheme.name not in FINGERPRINTERS]
+    rows += [(name, "Not in use by this Echoic: see echoic status") for name in unused]
     return rows or [("", "Nothing has been indexed yet.")]
 
 
