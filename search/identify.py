@@ -28,12 +28,12 @@ _STEP = 0.004  # between changes that are tried
 _REFINE = (-0.0024, -0.0016, -0.0008, 0.0008, 0.0016, 0.0024)
 _REFINED = 4  # candidates around which smaller steps are tried
 _ALIKE = 2.5  # of at most 4.5; a place that is less like the query may not be the best there is
-_MORE_THAN_BEAT = 3.4  # of at most 4.5: a place that is as like the query is more than a beat
+_MUCH_ALIKE = 3.4  # a place that is as like the query is more than a beat, and has its pitch
 _BEAT = 0.75  # as a share; what fits better than that a beat or bar away is explained by it
 _RIVAL = 0.85  # of the best score; places that reach it may be repetitions of one another
 _APART = 8  # frames between places that are not the same
 _FINE, _MOST_FINE = 0.0008, 24  # steps beyond, for a change larger than any that was tried
-_CLEARLY = 1.15  # times the score without a change is what speaks for one
+_CLEARLY = 1.1  # times the likeness without a change is what speaks for one
 _COVERED = 0.75  # of the query; where less of it is matched, a slight change may be why
 
 
@@ -198,13 +198,13 @@ class Matcher:
             )
         left = self._beyond(verifier, found[0]) if found else 1.0
         return _ranked(
-            one if one.evidence.likeness >= _MORE_THAN_BEAT else _scored(one, left) for one in found
+            one if one.evidence.likeness >= _MUCH_ALIKE else _scored(one, left) for one in found
         )
 
     def _beyond(self, verifier: Verifier, candidate: Candidate) -> float:
         """Return the share of a candidate's score that a beat does not explain."""
         evidence = candidate.evidence
-        if evidence.likeness >= _MORE_THAN_BEAT:
+        if evidence.likeness >= _MUCH_ALIKE:
             return 1.0
         span = _span(verifier, Place(evidence.frame, evidence.votes), candidate.change)
         landmarks = self._archive.landmarks(*span)
@@ -214,16 +214,18 @@ class Matcher:
     def _tuned(self, verifier: Verifier, found: list[Candidate]) -> list[Candidate]:
         """Tell the best candidate's change of speed and pitch, if it seems to have one.
 
-        A second or two of a tape at the wrong speed agree with the recording even so.
+        A second or two of a tape at the wrong speed agree with the recording even so, and so do low
+        notes of another pitch.
         """
         if not found or not self._changes:
             return found
         best = found[0]
         first, last = best.evidence.extent()
-        if last - first >= _COVERED * verifier.n_frames:
+        covered = last - first >= _COVERED * verifier.n_frames
+        if covered and best.evidence.likeness >= _MUCH_ALIKE:
             return found
         changed = _ranked(self._changed_to(verifier, best, change) for change in self._changes)
-        if _best(changed) <= _CLEARLY * best.evidence.score:
+        if changed[0].evidence.likeness <= _CLEARLY * best.evidence.likeness:
             return found
         return _ranked([*found, *changed[:1], *self._refined(verifier, changed[:1])])
 

@@ -1,0 +1,132 @@
+"""Pieces that share a tempo and a drum machine, and bars that are much like other bars."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+from numpy.typing import NDArray
+
+from db.catalogue import Catalogue
+from db.writer import CatalogueWriter
+from indexer.landmarks import LandmarkFingerprinter
+from search.fingerprints import FingerprintEngine
+from search.verification import Verifier
+from tests.search.test_fingerprints import SR, add, ask, landmarks_of, name_of, save
+
+BPM = 120
+BAR_S = 4 * 60 / BPM
+N_PIECES = 4
+_STEPS = 16  # a bar
+
+
+def piece(seed: int, *, n_bars: int = 16, drums: float = 1.0) -> NDArray[np.float32]:
+    """Notes of its own over a drum machine that all pieces share; no two bars are the same."""
+    rng = np.random.default_rng(seed)
+    step_s = BAR_S / _STEPS
+    sound = 1e-3 * rng.standard_normal(round((n_bars * BAR_S + 1) * SR))
+    for step in range(n_bars * _STEPS):
+        at = round(step * step_s * SR)
+        for hit in _drums(step % _STEPS, rng):
+            sound[at : at + len(hit)] += drums * hit
+        if rng.random() < 0.7:
+            note = _note(220 * 2 ** (rng.integers(0, 30) / 12), rng.integers(1, 4) * step_s)
+            sound[at : at + len(note)] += note
+    return (0.3 * sound[: round(n_bars * BAR_S * SR)]).astype(np.float32)
+
+
+def _drums(step: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
+    """Kick, snare and hat: the same pattern and spectra, but the noise is new each time."""
+    t = np.arange(round(0.2 * SR)) / SR
+    if step in (0, 3, 8, 11):
+        yield np.sin(2 * np.pi * (55 * t + 3 * (1 - np.exp(-30 * t)))) * np.exp(-14 * t)
+    if step in (4, 12):
+        yield 0.6 * rng.standard_normal(len(t)) * np.exp(-22 * t)
+    if step % 2 == 0 or step == 15:
+        yield 0.4 * np.diff(rng.standard_normal(len(t) + 1)) * np.exp(-60 * t)
+
+
+def _note(frequency: float, duration_s: float) -> NDArray[np.float64]:
+    t = np.arange(round(duration_s * SR)) / SR
+    wave = sum(np.sin(2 * np.pi * k * frequency * t) / k for k in (1, 3, 5))
+    return 0.15 * np.asarray(wave) * np.exp(-3 * t)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FingerprintEngine]:
+    folder = tmp_path_factory.mktemp("beats") / "catalogue"
+    with CatalogueWriter(Catalogue.open(folder, create=True)) as writer:
+        for seed in range(N_PIECES):
+            add(writer, f"{seed}.wav", piece(seed), SR)
+        save(writer)
+    with Catalogue.open(folder) as opened:
+        yield FingerprintEngine(opened)
+
+
+@pytest.mark.parametrize("seconds", [5.0, 10.0])
+def test_a_piece_is_not_taken_for_another_of_the_same_drum_machine(
+    engine: FingerprintEngine, seconds: float
+) -> None:
+    found = []
+    for seed in range(100, 108):
+        other = piece(seed, n_bars=8)
+        found += ask(engine, other[: round(seconds * SR)])
+    assert found == []
+
+
+@pytest.mark.parametrize("level", [0.0, 0.05])
+def test_a_piece_with_drums_is_found_in_noise_too(engine: FingerprintEngine, level: float) -> None:
+    noise = level * np.random.default_rng(7).standard_normal(10 * SR).astype(np.float32)
+    for seed in range(N_PIECES):
+        start = round((2 + seed) * BAR_S * SR) + 1000
+        (match,) = ask(engine, piece(seed)[start : start + 10 * SR] + noise)
+        assert name_of(match) == f"{seed}.wav"
+        began_s = match.onset_s - match.query_onset_s
+        assert began_s == pytest.approx(start / SR, abs=0.1)
+
+
+def repeated(seed: int, *, n_bars: int = 24, pitch: float = 1.0) -> NDArray[np.float32]:
+    """Drums, and one bar of notes over and over, of which each time a quarter are others."""
+    rng = np.random.default_rng(seed)
+    bar = rng.integers(0, 30, _STEPS)
+    sound = 1e-3 * rng.standard_normal(round((n_bars * BAR_S + 1) * SR))
+    for number in range(n_bars):
+        played = np.where(rng.random(_STEPS) < 0.25, rng.integers(0, 30, _STEPS), bar)
+        for step, tone in enumerate(played.tolist()):
+            at = round((number * BAR_S + step * BAR_S / _STEPS) * SR)
+            note = _note(pitch * 330 * 2 ** (tone / 12), 2 * BAR_S / _STEPS)
+            sound[at : at + len(note)] += note
+            for hit in _drums(step, rng):
+                sound[at : at + len(hit)] += 0.4 * hit
+    return (0.3 * sound[: round(n_bars * BAR_S * SR)]).astype(np.float32)
+
+
+@pytest.mark.parametrize("pitch", [1.02, 0.98])
+def test_the_right_bar_is_told_at_another_pitch(tmp_path: Path, pitch: float) -> None:
+    with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
+        add(writer, "bars.wav", repeated(1), SR)
+        save(writer)
+    shifted = repeated(1, pitch=pitch)
+    with Catalogue.open(tmp_path) as opened:
+        engine = FingerprintEngine(opened)
+        for bar in range(2, 18, 3):
+            start = round(bar * BAR_S * SR) + 700
+            (match,) = ask(engine, shifted[start : start + 5 * SR])
+            assert match.pitch == pytest.approx(pitch, abs=0.003)
+            began_s = match.onset_s - match.query_onset_s
+            assert began_s == pytest.approx(start / SR, abs=0.1)
+
+
+def test_a_glance_tells_the_right_place_in_loud_noise() -> None:
+    fingerprinter = LandmarkFingerprinter()
+    sound = soxr.resample(piece(0, drums=0.0)[: 5 * SR], SR, fingerprinter.sample_rate)
+    noise = 0.2 * np.random.default_rng(3).standard_normal(len(sound)).astype(np.float32)
+    verifier = Verifier(*fingerprinter.query(sound + noise))
+    places = []
+    for seed in range(20):
+        own = landmarks_of(piece(seed, drums=0.0)[: 5 * SR])
+        places.append((own.frames.astype(np.int64) + 1000 * seed, own.frequencies))
+    looks = verifier.glance([1000.0 * seed for seed in range(20)], places)
+    assert int(np.argmax(looks)) == 0
+    assert looks[0] > 2 * np.sort(looks)[-2]
