@@ -262,10 +262,11 @@ class FingerprintEngine:
             self._fingerprinter,
             sure=(law.threshold(SURE[0]), law.threshold(SURE[1])),
             changes=self._changes,
+            least=law.threshold(worth_keeping),
         )
         sightings: list[Sighting] = []
         for candidate in matcher.candidates(samples, every=every):
-            score = candidate.evidence.score
+            score = candidate.score
             p_false = law.p_false(score)
             if p_false > worth_keeping:
                 break
@@ -290,7 +291,7 @@ class FingerprintEngine:
             onset_s + first * frame_s,
             onset_s + last * frame_s,
             candidate.change,
-            evidence.score,
+            candidate.score,
             p_false,
         )
 
@@ -329,10 +330,12 @@ def _apart(sightings: list[Sighting]) -> list[Sighting]:
 
 
 def _few_each(sightings: list[Sighting]) -> list[Sighting]:
-    """Leave out all but the best places of each recording."""
+    """Leave out all but the best places of each recording; a place counts once."""
     n_kept = Counter[int]()
     kept: list[Sighting] = []
     for sighting in sightings:
+        if any(map(sighting.is_same_place, kept)):
+            continue
         n_kept[sighting.recording_id] += 1
         if n_kept[sighting.recording_id] <= _PLACES_EACH:
             kept.append(sighting)

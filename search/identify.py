@@ -30,6 +30,8 @@ _REFINED = 4  # candidates around which smaller steps are tried
 _ALIKE = 2.5  # of at most 4.5; a place that is less like the query may not be the best there is
 _MUCH_ALIKE = 3.4  # a place that is as like the query is more than a beat, and has its pitch
 _BEAT = 0.75  # as a share; what fits better than that a beat or bar away is explained by it
+_SAME_STRETCH = 0.5  # of what two candidates cover together is covered by both
+_NEAR = 0.75  # of the best score; what reaches it may be told as well
 _RIVAL = 0.85  # of the best score; places that reach it may be repetitions of one another
 _APART = 8  # frames between places that are not the same
 _FINE, _MOST_FINE = 0.0008, 24  # steps beyond, for a change larger than any that was tried
@@ -61,11 +63,22 @@ class Candidate:
     effort : int
         0 if it was among the first places looked at, 1 after a thorough search, 2 after a search
         for changes of speed and pitch: the more was tried, the more chance finds.
+    price : float
+        What the way it was found takes from its score.
+    left : float, optional
+        The share of its score that a beat does not explain; None where that was not asked.
     """
 
     evidence: Evidence
     change: Change
     effort: int
+    price: float = 0.0
+    left: float | None = None
+
+    @property
+    def score(self) -> float:
+        """What is left of the evidence's score."""
+        return (self.evidence.score - self.price) * (1.0 if self.left is None else self.left)
 
 
 class Matcher:
@@ -77,6 +90,8 @@ class Matcher:
         Scores at which the search ends after the first and the second effort.
     changes : sequence of Change
         What is tried last.
+    least : float
+        The score from which on occurrences count when all are asked for.
     """
 
     def __init__(
@@ -86,11 +101,13 @@ class Matcher:
         *,
         sure: tuple[float, float],
         changes: Sequence[Change],
+        least: float = 0.0,
     ) -> None:
         self._archive = archive
         self._fingerprinter = fingerprinter
         self._sure = sure
         self._changes = changes
+        self._least = least
 
     def candidates(self, samples: NDArray[np.float32], *, every: bool = False) -> list[Candidate]:
         """Return candidates for a stretch of sound.
@@ -110,27 +127,35 @@ class Matcher:
         peaks, heights = self._fingerprinter.query(samples)
         if not len(peaks.frames):
             return []
-        verifier = Verifier(peaks, heights)
-        places = self._places(peaks, UNCHANGED, _FEW, thorough=False, budget=_POSTINGS_AT_MOST)
-        worth = [place for place in places if place.votes >= _WORTH * places[0].votes]
-        found = self._beyond_beat(verifier, self._weighed(verifier, worth, UNCHANGED, effort=0))
-        if _best(found) >= self._sure[0] and _alike(found) and not every:
-            return self._settled(verifier, peaks, self._tuned(verifier, found))
+        if not every:
+            verifier = Verifier(peaks, heights)
+            found = self._quickly(verifier, peaks)
+            if _best(found) >= self._sure[0] and _alike(found):
+                return self._settled(verifier, peaks, self._tuned(verifier, found))
         second, _ = self._fingerprinter.query(samples, late=0.5)
         peaks = peaks.joined(second)
         verifier = Verifier(peaks, heights)
+        found = self._thoroughly(verifier, peaks, every=every)
+        if (_best(found) >= self._sure[1] and _alike(found)) or not self._changes:
+            found = self._tuned(verifier, found)
+        else:
+            found = _ranked([*found, *self._beyond_beat(verifier, self._changed(verifier, peaks))])
+        if every:
+            return self._all_beyond_beat(verifier, found)
+        return self._settled(verifier, peaks, found)
+
+    def _quickly(self, verifier: Verifier, peaks: QueryPeaks) -> list[Candidate]:
+        places = self._places(peaks, UNCHANGED, _FEW, thorough=False, budget=_POSTINGS_AT_MOST)
+        worth = [place for place in places if place.votes >= _WORTH * places[0].votes]
+        return self._beyond_beat(verifier, self._weighed(verifier, worth, UNCHANGED, effort=0))
+
+    def _thoroughly(self, verifier: Verifier, peaks: QueryPeaks, *, every: bool) -> list[Candidate]:
         places = self._places(peaks, UNCHANGED, _EVERY, thorough=True, budget=_POSTINGS_THOROUGH)
         n_weighed = _EVERY if every else _MANY
         found = self._weighed(verifier, places[:n_weighed], UNCHANGED, effort=1)
         if _best(found) < self._sure[1] and len(places) > n_weighed:
             found = _ranked([*found, *self._glanced(verifier, places[n_weighed:])])
-        found = self._beyond_beat(verifier, found, every=every)
-        if (_best(found) >= self._sure[1] and _alike(found)) or not self._changes:
-            found = self._tuned(verifier, found)
-        else:
-            changed = self._beyond_beat(verifier, self._changed(verifier, peaks), every=every)
-            found = _ranked([*found, *changed])
-        return found if every else self._settled(verifier, peaks, found)
+        return self._beyond_beat(verifier, found)
 
     def _weighed(
         self, verifier: Verifier, places: Sequence[Place], change: Change, *, effort: int
@@ -151,7 +176,7 @@ class Matcher:
         looks = verifier.glance([place.frame for place in places], landmarks)
         for at in np.argsort(-looks, kind="stable")[:_BEST_LOOKING].tolist():
             evidence = verifier.weigh(places[at].frame, places[at].votes, landmarks[at])
-            yield Candidate(replace(evidence, score=evidence.score - _A_GLANCE), UNCHANGED, 1)
+            yield Candidate(evidence, UNCHANGED, 1, _A_GLANCE)
 
     def _places(
         self, peaks: QueryPeaks, change: Change, n_places: int, *, thorough: bool, budget: int
@@ -181,24 +206,33 @@ class Matcher:
         )
         return _ranked([*coarse, *self._refined(verifier, coarse[:_REFINED])])
 
-    def _beyond_beat(
-        self, verifier: Verifier, found: list[Candidate], *, every: bool = False
-    ) -> list[Candidate]:
-        """Take from the scores what a beat explains: of the best candidate and its kind, or of all.
+    def _beyond_beat(self, verifier: Verifier, found: list[Candidate]) -> list[Candidate]:
+        """Take from the scores what a beat explains, until all that is near the best was asked.
 
-        What is very like the query stands in any case: there is little left to explain.
+        What a beat takes from a candidate it takes from all in the same stretch of the query; that
+        a candidate stands says nothing of the others.
         """
-        if every:
-            # Many are asked for, but few of them are sure.
-            return _ranked(
-                _scored(one, self._beyond(verifier, one))
-                if one.evidence.score >= self._sure[1]
+        while found:
+            near = _NEAR * _best(found)
+            asked = next((one for one in found if one.left is None and one.score >= near), None)
+            if asked is None:
+                break
+            left = self._beyond(verifier, asked)
+            found = _ranked(
+                replace(one, left=left)
+                if one is asked or (left < 1 and _is_of_its_kind(one, asked))
                 else one
                 for one in found
             )
-        left = self._beyond(verifier, found[0]) if found else 1.0
+        return found
+
+    def _all_beyond_beat(self, verifier: Verifier, found: list[Candidate]) -> list[Candidate]:
+        """Take from the score of each candidate that counts what a beat explains."""
         return _ranked(
-            one if one.evidence.likeness >= _MUCH_ALIKE else _scored(one, left) for one in found
+            replace(one, left=self._beyond(verifier, one))
+            if one.left is None and one.score >= self._least
+            else one
+            for one in found
         )
 
     def _beyond(self, verifier: Verifier, candidate: Candidate) -> float:
@@ -248,10 +282,12 @@ class Matcher:
             )
             repeated = self._weighed(verifier, again, best.change, effort=best.effort)
             found = _ranked([*found, *repeated])
+        found = self._beyond_beat(verifier, found)
         first = max(_rivals(found), key=lambda one: one.evidence.likeness)
         # That the query is there at all is as sure as for the best of them.
         surest = replace(first.evidence, score=_best(found))
-        return [replace(first, evidence=surest), *(one for one in found if one is not first)]
+        best = replace(first, evidence=surest, price=0.0, left=1.0)
+        return [best, *(one for one in found if one is not first)]
 
     def _climbed(self, verifier: Verifier, best: Candidate) -> Candidate:
         """Change speed or pitch further, in small steps, as long as the score rises."""
@@ -307,25 +343,29 @@ def _scaled(change: Change, factor: float) -> Change:
     )
 
 
-def _scored(candidate: Candidate, factor: float) -> Candidate:
-    evidence = candidate.evidence
-    return replace(candidate, evidence=replace(evidence, score=factor * evidence.score))
+def _is_of_its_kind(one: Candidate, asked: Candidate) -> bool:
+    """Say whether what a beat explains of a candidate it explains of another, too."""
+    if one.left is not None or one.evidence.likeness >= _MUCH_ALIKE:
+        return False
+    (first, last), (other_first, other_last) = one.evidence.extent(), asked.evidence.extent()
+    shared = min(last, other_last) - max(first, other_first)
+    return shared >= _SAME_STRETCH * (max(last, other_last) - min(first, other_first))
 
 
-def _ranked(candidates: "Iterator[Candidate] | list[Candidate]") -> list[Candidate]:
-    return sorted(candidates, key=lambda one: (-one.evidence.score, one.evidence.frame))
+def _ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=lambda one: (-one.score, one.evidence.frame))
 
 
 def _rivals(found: list[Candidate]) -> list[Candidate]:
     """Return the best candidate, and others elsewhere that come near it."""
-    best = found[0].evidence
+    best = found[0]
     return [
         one
         for number, one in enumerate(found)
         if number == 0
         or (
-            one.evidence.score >= _RIVAL * best.score
-            and abs(one.evidence.frame - best.frame) >= _APART
+            one.score >= _RIVAL * best.score
+            and abs(one.evidence.frame - best.evidence.frame) >= _APART
         )
     ]
 
@@ -340,4 +380,4 @@ def _alike(candidates: list[Candidate]) -> bool:
 
 
 def _best(candidates: list[Candidate]) -> float:
-    return candidates[0].evidence.score if candidates else 0.0
+    return candidates[0].score if candidates else 0.0

@@ -183,8 +183,12 @@ def _shared_s(one: tuple[float, float], other: tuple[float, float]) -> float:
 
 
 def _track(chain: list[Sighting], n_parts: int) -> Track:
-    best = min(chain, key=lambda sighting: (sighting.p_false, -sighting.score))
+    of_part: dict[float, Sighting] = {}
+    for sighting in sorted(chain, key=lambda one: (one.part_onset_s, one.p_false, -one.score)):
+        of_part.setdefault(sighting.part_onset_s, sighting)
+    parts = list(of_part.values())
+    best = min(parts, key=lambda sighting: (sighting.p_false, -sighting.score))
     # Parts overlap by half: only every second one is evidence of its own.
-    others = chain[chain.index(best) % 2 :: 2]
+    others = parts[parts.index(best) % 2 :: 2]
     support = math.prod(max(other.p_false, _MOST_SUPPORT) for other in others if other is not best)
     return Track(tuple(chain), best, min(1.0, max(_LEAST_P, n_parts * best.p_false * support)))

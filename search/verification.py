@@ -31,6 +31,7 @@ _GROUP_FRAMES = 8  # landmarks of one sound come together: 128 ms of them speak 
 _MOST_PER_GROUP = (2.0, 4.0)  # the mean of both bounds: one lucky chord decides nothing
 _CELL = 2  # quarters of a bin in a cell of the raster of peaks
 _LEAST_LANDMARKS = 3
+_FEW_LANDMARKS = 12  # where fewer are matched, the stretch that is matched says nothing
 _CHANGED = 1.2  # what a change of speed or pitch costs: many are tried, and chance tries with them
 
 
@@ -199,7 +200,7 @@ class Verifier:
         Parameters
         ----------
         evidence
-            Of the place; landmarks beyond its extent are left out.
+            Of the place; landmarks beyond its extent are left out, if that holds a dozen.
         landmarks, change
             As `weigh` took them.
 
@@ -212,9 +213,9 @@ class Verifier:
         rows, pitched = self._inside(evidence.frame, landmarks, change)
         first, last = evidence.extent()
         within = (rows >= first) & (rows <= last)
-        rows, columns = rows[within], np.rint(pitched[within] / 4).astype(np.int64)
-        if len(rows) < _LEAST_LANDMARKS:
-            return 0.0
+        if np.count_nonzero(within) >= _FEW_LANDMARKS:
+            rows, pitched = rows[within], pitched[within]
+        columns = np.rint(pitched / 4).astype(np.int64)
         null = _laid(self._rises, rows, columns)
         usual, spread = null[_NULL].mean(axis=0), null[_NULL].std(axis=0) + _RISE_NOISE
         in_place = float(((null[_MAIN] - usual) / spread).mean(axis=1).max())

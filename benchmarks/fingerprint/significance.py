@@ -83,7 +83,7 @@ class _Asker:
         middle = round(evidence.frame + (first + last) / 2)
         ids, _ = self._index.locate(np.array([middle], dtype=np.int64))
         name = self._names.get(int(ids[0]), "")
-        return Outcome(*asked, name, 0.0, False, evidence.score, 1.0, 0.0)
+        return Outcome(*asked, name, 0.0, False, found[0].score, 1.0, 0.0)
 
 
 def _start(folder: Path) -> None:

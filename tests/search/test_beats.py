@@ -13,7 +13,7 @@ from db.writer import CatalogueWriter
 from indexer.landmarks import LandmarkFingerprinter
 from search.fingerprints import FingerprintEngine
 from search.verification import Verifier
-from tests.search.test_fingerprints import SR, add, ask, landmarks_of, name_of, save
+from tests.search.test_fingerprints import SR, add, ask, landmarks_of, music, name_of, save
 
 BPM = 120
 BAR_S = 4 * 60 / BPM
@@ -59,6 +59,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FingerprintEngi
     with CatalogueWriter(Catalogue.open(folder, create=True)) as writer:
         for seed in range(N_PIECES):
             add(writer, f"{seed}.wav", piece(seed), SR)
+        add(writer, "jingle.wav", music(50), SR)
         save(writer)
     with Catalogue.open(folder) as opened:
         yield FingerprintEngine(opened)
@@ -68,11 +69,25 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FingerprintEngi
 def test_a_piece_is_not_taken_for_another_of_the_same_drum_machine(
     engine: FingerprintEngine, seconds: float
 ) -> None:
-    found = []
     for seed in range(100, 108):
-        other = piece(seed, n_bars=8)
-        found += ask(engine, other[: round(seconds * SR)])
-    assert found == []
+        other = piece(seed, n_bars=8)[: round(seconds * SR)]
+        assert ask(engine, other) == []
+        if seed < 104:
+            heard = soxr.resample(other, SR, engine.sample_rate)
+            assert engine.identify_samples(heard, all_occurrences=True) == []
+
+
+@pytest.mark.parametrize("seconds", [2.5, 3.0])
+def test_a_jingle_after_drums_is_found_and_the_drums_are_nobodys(
+    engine: FingerprintEngine, seconds: float
+) -> None:
+    found = []
+    for seed in range(100, 104):
+        jingle = music(50)[10 * SR : 10 * SR + round(seconds * SR)]
+        drums = piece(seed, n_bars=8)[: 10 * SR - len(jingle)]
+        found += [name_of(match) for match in ask(engine, np.concatenate([drums, jingle]))]
+    assert set(found) == {"jingle.wav"}
+    assert len(found) >= 3
 
 
 @pytest.mark.parametrize("level", [0.0, 0.05])
