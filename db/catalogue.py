@@ -447,6 +447,8 @@ class Catalogue:
 
         ``dog.wav`` finds ``animals/dog.wav`` as well.
         """
+        if not path.isascii() and path != path.encode("utf-8", "replace").decode():
+            return []  # its name is not UTF-8: no such file is ever indexed
         query = (
             select(FileRow.recording_id, FileRow.path, CollectionRow.root)
             .join(CollectionRow)

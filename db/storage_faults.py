@@ -4,6 +4,7 @@ Nothing of a protocol is loaded here: what its package raises is known by its na
 that the storage itself gave.
 """
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ _AWAY: Final = (ConnectionError, TimeoutError, socket.gaierror)
 _AWAY_NAMES: Final = frozenset(
     {
         "ClientConnectorError",
+        "ClientOSError",
         "ClientPayloadError",
         "ConnectTimeoutError",
         "ConnectionClosedError",
@@ -30,9 +32,21 @@ _AWAY_NAMES: Final = frozenset(
         "ServerDisconnectedError",
     }
 )
-_AWAY_CODES: Final = frozenset(
-    {"500", "502", "503", "504", "InternalError", "RequestTimeout", "ServiceUnavailable"}
+_AWAY_ERRNOS: Final = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN)
+_BUSY_CODES: Final = frozenset(
+    {
+        "429",
+        "503",
+        "OperationAborted",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequests",
+    }
 )
+_AWAY_CODES: Final = frozenset({"500", "502", "504", "InternalError", "RequestTimeout"})
 
 _KEYS: Final = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _RIGHTS: Final = (
@@ -99,13 +113,24 @@ def in_words(error: Exception, address: str) -> StorageError:
             return _fault(address, known[name], is_forbidden=is_forbidden)
     if is_forbidden:
         return _fault(address, _said(error), is_forbidden=True)
-    if codes & _AWAY_CODES or named & _AWAY_NAMES or any(isinstance(e, _AWAY) for e in chain):
+    if codes & _BUSY_CODES:
+        return StorageUnreachable(
+            f"{address} cannot be read from its storage now: it is too busy, and asks to be asked "
+            "less often: try again later, or with fewer --workers"
+        )
+    if codes & _AWAY_CODES or named & _AWAY_NAMES or any(map(_is_away, chain)):
         return StorageUnreachable(
             f"{address} cannot be read from its storage: {_where(chain)} does not answer "
             f"({_deepest(chain)}): look at the network{_endpoint(address)}"
         )
     said = next((told for text, told in _BY_TEXT.items() if text in str(error)), _said(error))
     return _fault(address, said, is_forbidden=False)
+
+
+def _is_away(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in _AWAY_ERRNOS:
+        return True
+    return isinstance(error, _AWAY)
 
 
 def _fault(address: str, said: str, *, is_forbidden: bool) -> StorageError:

@@ -148,7 +148,10 @@ def _speaks_as_ray_does(host: str, port: int) -> bool:
         if os.environ.get("RAY_USE_TLS", "0") != "0":
             return True  # it answers nobody in the clear
         asked.sendall(_HELLO)
-        return asked.recv(9)[3:4] == _SETTINGS
+        answer = b""
+        while len(answer) < 4 and (more := asked.recv(9)):
+            answer += more
+        return answer[3:4] == _SETTINGS
 
 
 @contextmanager

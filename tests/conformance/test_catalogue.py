@@ -376,3 +376,10 @@ def test_a_recording_is_found_by_the_end_of_its_path(writer: CatalogueWriter, ta
     assert len(find("b/dog.wav")) == 1
     assert len(find("/tapes/a/dog.wav")) == 1
     assert find("cat.wav") == []
+
+
+def test_a_path_that_is_not_utf8_is_nobodys(writer: CatalogueWriter, tapes: int) -> None:
+    store(writer, analysis(tapes, "dög.wav", "a"))
+    found = writer.catalogue.find_files
+    assert len(found("dög.wav")) == 1
+    assert found("d\udcff\udcfeg.wav") == []
