@@ -98,9 +98,10 @@ def test_exports_take_the_sounds_along_and_name_those_out_of_reach(
         assert sum(name.endswith(".wav") for name in unpacked.namelist()) >= 2
     server.stop()
     try:
-        _, said = within(*question, "--export", tmp_path / "gone.zip")
+        _, said = within(*question, "--export", tmp_path / "gone.zip", code=2)
     finally:
         server.start()
+    assert not (tmp_path / "gone.zip").exists()
     assert f"{PLACE}/a.wav cannot be read from its storage" in said
 
 
