@@ -148,7 +148,7 @@ def alone(archive: Path) -> list[list[Match]]:
     """What this machine says by itself."""
     with Catalogue.open(archive / "catalogue") as catalogue:
         said = answers(catalogue, archive)
-    assert sum(map(bool, said)) >= 6
+    assert sum(map(bool, said)) >= 4  # noise is nobody's, and a loop of two seconds is taken for a beat
     return said
 
 
