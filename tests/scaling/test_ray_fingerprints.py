@@ -148,7 +148,8 @@ def alone(archive: Path) -> list[list[Match]]:
     """What this machine says by itself."""
     with Catalogue.open(archive / "catalogue") as catalogue:
         said = answers(catalogue, archive)
-    assert sum(map(bool, said)) >= 4  # noise is nobody's, and a loop of two seconds is taken for a beat
+    # Noise is nobody's, and a loop of two seconds is taken for a beat.
+    assert sum(map(bool, said)) >= 4
     return said
 
 
