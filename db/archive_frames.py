@@ -136,6 +136,14 @@ class ArchiveFrames(ABC):
         """Frames of all recordings."""
         return int(self._ranges().counts.sum())
 
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The first frame number of the archive, and the one after its last."""
+        ranges = self._ranges()
+        if not len(ranges):
+            return 0, 0
+        return int(ranges.firsts[0]), int(ranges.firsts[-1] + ranges.counts[-1])
+
     def locate(self, frames: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the recording that each frame belongs to, and its place within it.
 

@@ -18,6 +18,7 @@ from indexer.fingerprint_places import open_fingerprints
 from indexer.landmarks import LandmarkFingerprinter
 from search.errors import QueryError
 from search.identify import Candidate, Matcher, changes_within
+from search.scan import ArchiveScan
 from search.significance import Law
 from search.tracks import Sighting, Track, played, tracks_of
 
@@ -72,6 +73,18 @@ class Match:
     p_false: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """A part of a query: its onset in seconds, its sound, and whether that is all of the query.
+
+    All of a query is looked for harder: parts of a programme have neighbours.
+    """
+
+    onset_s: float
+    samples: NDArray[np.float32]
+    is_all: bool
+
+
 class FingerprintEngine:
     """Identifies sounds by the fingerprints of one catalogue.
 
@@ -94,6 +107,7 @@ class FingerprintEngine:
         self._catalogue = catalogue
         self._fingerprinter = LandmarkFingerprinter()
         self._index = open_fingerprints(catalogue, self._fingerprinter)
+        self._scan = ArchiveScan(self._index)
         kinds = ("speed", "pitch", "tempo") if max_change > MAX_CHANGE else ("speed", "pitch")
         self._changes = changes_within(max_change, kinds=kinds)
 
@@ -201,16 +215,14 @@ class FingerprintEngine:
         parts = self._parts([samples], 0.0)
         return self._identify(parts, p_false=p_false, every=all_occurrences)
 
-    def _identify(
-        self, parts: Iterable[tuple[float, NDArray[np.float32]]], *, p_false: float, every: bool
-    ) -> list[Match]:
+    def _identify(self, parts: Iterable[_Part], *, p_false: float, every: bool) -> list[Match]:
         if not 0 < p_false < 1:
             raise QueryError(f"{p_false:g} is not a probability: give a number between 0 and 1")
         self._index.refresh()
         worth_keeping = max(p_false, _WORTH_KEEPING)
         sightings, n_parts = [], 0
-        for onset_s, samples in parts:
-            sightings += self._sightings(onset_s, samples, worth_keeping, every=every)
+        for part in parts:
+            sightings += self._sightings(part, worth_keeping, every=every)
             n_parts += 1
         if every:
             tracks = [t for t in tracks_of(sightings, n_parts=n_parts) if t.p_false <= p_false]
@@ -225,30 +237,26 @@ class FingerprintEngine:
             tracks.sort(key=lambda track: -track.score)
         return self._matches(tracks)
 
-    def _parts(
-        self, blocks: Iterable[NDArray[np.float32]], from_s: float
-    ) -> Iterator[tuple[float, NDArray[np.float32]]]:
-        """Yield the parts of a query, each with its onset in seconds."""
+    def _parts(self, blocks: Iterable[NDArray[np.float32]], from_s: float) -> Iterator[_Part]:
+        """Yield the parts of a query."""
         sr = self.sample_rate
         excerpt, part, hop = (round(s * sr) for s in (_EXCERPT_S, _PART_S, _HOP_S))
         held, n_given = np.empty(0, dtype=np.float32), 0
         for block in blocks:
             held = np.concatenate([held, block])
             while len(held) > excerpt:
-                yield from_s + n_given / sr, held[:part]
+                yield _Part(from_s + n_given / sr, held[:part], is_all=False)
                 held = held[hop:]
                 n_given += hop
-        yield from_s + n_given / sr, held
+        yield _Part(from_s + n_given / sr, held, is_all=n_given == 0)
 
-    def _sightings(
-        self, onset_s: float, samples: NDArray[np.float32], worth_keeping: float, *, every: bool
-    ) -> list[Sighting]:
+    def _sightings(self, part: _Part, worth_keeping: float, *, every: bool) -> list[Sighting]:
         """Return what may be heard in one part, the best first.
 
         Every place; or those that come near the best, since an archive may hold copies of what is
         heard, and music repeats itself: neighbouring parts have to agree on one.
         """
-        duration_s = len(samples) / self.sample_rate
+        duration_s = len(part.samples) / self.sample_rate
         if duration_s < _LEAST_PART_S:
             return []
         law = Law.of(
@@ -262,17 +270,18 @@ class FingerprintEngine:
             self._fingerprinter,
             sure=(law.threshold(SURE[0]), law.threshold(SURE[1])),
             changes=self._changes,
+            scan=self._scan if part.is_all and self._scan.is_possible else None,
             least=law.threshold(worth_keeping),
         )
         sightings: list[Sighting] = []
-        for candidate in matcher.candidates(samples, every=every):
+        for candidate in matcher.candidates(part.samples, every=every):
             score = candidate.score
             p_false = law.p_false(score)
             if p_false > worth_keeping:
                 break
             if not every and sightings and score < _RIVAL * sightings[0].score:
                 break
-            sighting = self._sighting(candidate, onset_s, p_false)
+            sighting = self._sighting(candidate, part.onset_s, p_false)
             if sighting is not None:
                 sightings.append(sighting)
         return _apart(sightings) if every else _few_each(sightings)
@@ -348,12 +357,10 @@ def _strongest(matches: list[Match], limit: int) -> list[Match]:
     return [match for match in matches if id(match) in kept]
 
 
-def _telling(
-    parts: Iterator[tuple[float, NDArray[np.float32]]], on_progress: Callable[[float], None]
-) -> Iterator[tuple[float, NDArray[np.float32]]]:
-    for onset_s, samples in parts:
-        yield onset_s, samples
-        on_progress(onset_s)
+def _telling(parts: Iterator[_Part], on_progress: Callable[[float], None]) -> Iterator[_Part]:
+    for part in parts:
+        yield part
+        on_progress(part.onset_s)
 
 
 def _named(path: AnyFile, blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:

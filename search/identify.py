@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from db.archive_frames import Postings
 from indexer.landmarks import UNCHANGED, Change, LandmarkFingerprinter, QueryPeaks
+from search.scan import ArchiveScan
 from search.verification import Evidence, Verifier
 from search.voting import Place, vote
 
@@ -17,8 +18,8 @@ _POSTINGS_AT_MOST, _POSTINGS_THOROUGH, _POSTINGS_CHANGED = 100_000, 200_000, 60_
 bound the time of a query in a large archive; keys that are not rare hardly help there."""
 
 _FEW, _MANY = 6, 96  # places that are weighed: at first, and when those gave nothing
-_BEST_LOOKING = 24  # of the other places that are weighed when those gave nothing either
-_A_GLANCE = 0.6  # what it costs a place to be chosen by a glance: chance was glanced at, too
+_BEST_LOOKING = 32  # of the other places that are weighed when those gave nothing either
+_LOOKED_AT = 0.6  # what it costs a place to be chosen by its looks: chance was looked at, too
 _WORTH = 0.25  # of the most votes; at first, only places that have as many are weighed
 _REPEATS = 32  # places that are weighed to tell repetitions apart
 _TRIED = 32  # places that are weighed of all changes together
@@ -90,6 +91,8 @@ class Matcher:
         Scores at which the search ends after the first and the second effort.
     changes : sequence of Change
         What is tried last.
+    scan : ArchiveScan, optional
+        Looks at every place where votes lead to nothing sure; without it, at those with some votes.
     least : float
         The score from which on occurrences count when all are asked for.
     """
@@ -101,12 +104,14 @@ class Matcher:
         *,
         sure: tuple[float, float],
         changes: Sequence[Change],
+        scan: ArchiveScan | None = None,
         least: float = 0.0,
     ) -> None:
         self._archive = archive
         self._fingerprinter = fingerprinter
         self._sure = sure
         self._changes = changes
+        self._scan = scan
         self._least = least
 
     def candidates(self, samples: NDArray[np.float32], *, every: bool = False) -> list[Candidate]:
@@ -153,8 +158,8 @@ class Matcher:
         places = self._places(peaks, UNCHANGED, _EVERY, thorough=True, budget=_POSTINGS_THOROUGH)
         n_weighed = _EVERY if every else _MANY
         found = self._weighed(verifier, places[:n_weighed], UNCHANGED, effort=1)
-        if _best(found) < self._sure[1] and len(places) > n_weighed:
-            found = _ranked([*found, *self._glanced(verifier, places[n_weighed:])])
+        if _best(found) < self._sure[1]:
+            found = _ranked([*found, *self._best_looking(verifier, places[n_weighed:])])
         return self._beyond_beat(verifier, found)
 
     def _weighed(
@@ -165,18 +170,29 @@ class Matcher:
             Candidate(self._weigh(verifier, place, change), change, effort) for place in places
         )
 
-    def _glanced(self, verifier: Verifier, places: Sequence[Place]) -> Iterator[Candidate]:
-        """Weigh some of the places that have few votes, those that look best at a glance.
+    def _best_looking(self, verifier: Verifier, places: Sequence[Place]) -> Iterator[Candidate]:
+        """Weigh places that few votes lead to, or none, but that look best.
 
-        In noise the right place often has no more votes than a thousand others.
+        In noise the right place often has no more votes than thousands of others.
         """
+        if self._scan is None:
+            looking = self._glanced(verifier, places)
+        else:
+            frames = self._scan.best(verifier.unusual(), _BEST_LOOKING)
+            looking = [Place(frame, 0.0) for frame in frames]
+        for candidate in self._weighed(verifier, looking, UNCHANGED, effort=1):
+            yield replace(candidate, price=_LOOKED_AT)
+
+    def _glanced(self, verifier: Verifier, places: Sequence[Place]) -> list[Place]:
+        """Return those of some places that look best."""
+        if not places:
+            return []
         spans = [_span(verifier, place, UNCHANGED) for place in places]
         self._archive.expect(spans)
         landmarks = [self._archive.landmarks(*span) for span in spans]
         looks = verifier.glance([place.frame for place in places], landmarks)
-        for at in np.argsort(-looks, kind="stable")[:_BEST_LOOKING].tolist():
-            evidence = verifier.weigh(places[at].frame, places[at].votes, landmarks[at])
-            yield Candidate(evidence, UNCHANGED, 1, _A_GLANCE)
+        best = np.argsort(-looks, kind="stable")[:_BEST_LOOKING]
+        return [places[at] for at in best.tolist()]
 
     def _places(
         self, peaks: QueryPeaks, change: Change, n_places: int, *, thorough: bool, budget: int

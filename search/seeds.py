@@ -71,7 +71,7 @@ def find_seeds(
         Told how many stretches of the archive of how many are done.
     """
     waiting: dict[int, list[Seed]] = {}
-    begin, end = _extent(index)
+    begin, end = index.bounds
     n_stretches = -((begin - end) // _STRETCH)
     for number in range(n_stretches):
         start = begin + number * _STRETCH
@@ -89,16 +89,6 @@ def find_seeds(
         if on_progress is not None:
             on_progress(number + 1, n_stretches)
     yield from waiting.items()
-
-
-def _extent(index: ArchiveFrames) -> tuple[int, int]:
-    """Return the first frame of the archive and the one after its last."""
-    ids = index.recording_ids
-    if not len(ids):
-        return 0, 0
-    first, _ = index.span(int(ids[0]))
-    last, n_frames = index.span(int(ids[-1]))
-    return first, last + n_frames
 
 
 def _seeds_of(

@@ -21,6 +21,7 @@ _MARGIN = 80  # frames around the query that lags may reach into
 _LAGS = np.concatenate([np.arange(-2, 3), np.arange(-72, -5, 2), np.arange(6, 73, 2)])
 _FAR = np.concatenate([np.arange(-329, -72), np.arange(73, 330)])  # 1.2 to 5.3 s: beats and bars
 _LEAST_INSIDE = 0.4  # of the landmarks, at lags that are compared with the right one
+_LOOP = 0.8  # of a recording's landmarks; where as many recur, it is a loop, bare of all else
 _MAIN = slice(0, 5)  # the lags that may be right: votes tell a place to some two frames
 _NULL = slice(5, None)
 
@@ -100,10 +101,7 @@ class Verifier:
         n_cells = 4 * self._n_bins // _CELL
         self._peaks = np.zeros((n_rows, n_cells), dtype=np.bool_)
         rows = np.rint(peaks.frames).astype(np.int64) + _MARGIN
-        cells = ((peaks.frequencies + np.float32(0.5)) / _CELL).astype(np.int64)
-        for late in (-1, 0, 1):
-            for up in (-1, 0, 1):
-                self._peaks[rows + late, np.clip(cells + up, 0, n_cells - 1)] = True
+        _mark(self._peaks, rows, peaks.frequencies + np.float32(0.5))
 
     def weigh(
         self,
@@ -148,6 +146,19 @@ class Verifier:
         chance = expected / len(rows)
         return Evidence(begin, score, votes, likeness, rows, found[at], chance)
 
+    def unusual(self) -> NDArray[np.float32]:
+        """Return how far the spectrum rises against what it does at each frequency on average.
+
+        Returns
+        -------
+        ndarray, shape (n_frames, n_bins), float32
+            In standard deviations, roughly; between -7 and 7.
+        """
+        body = self._rises[_MARGIN:-_MARGIN]
+        spread = body.std(axis=0) + np.float32(_RISE_NOISE)
+        unusual: NDArray[np.float32] = (body - body.mean(axis=0)) / spread
+        return unusual
+
     def glance(
         self,
         frames: Sequence[float],
@@ -155,9 +166,8 @@ class Verifier:
     ) -> NDArray[np.float64]:
         """Look at many places, and say roughly how well each fits the query as it is.
 
-        How far the query's spectrum rises at the landmarks, against what it does at their
-        frequencies on average. That is a tenth of the work of `weigh`, and tells which places are
-        worth that.
+        How unusually the query's spectrum rises at the landmarks. That is a tenth of the work of
+        `weigh`, and tells which places are worth that.
 
         Parameters
         ----------
@@ -171,9 +181,8 @@ class Verifier:
         ndarray, shape (n_places,), float64
             In standard deviations, roughly.
         """
-        body = self._rises[_MARGIN:-_MARGIN]
         unusual = np.zeros_like(self._rises)
-        unusual[_MARGIN:-_MARGIN] = (body - body.mean(axis=0)) / (body.std(axis=0) + _RISE_NOISE)
+        unusual[_MARGIN:-_MARGIN] = self.unusual()
         found = [self._inside(*place, UNCHANGED) for place in zip(frames, landmarks, strict=True)]
         which = np.repeat(np.arange(len(found)), [len(rows) for rows, _ in found])
         rows = np.concatenate([rows for rows, _ in found])
@@ -195,7 +204,8 @@ class Verifier:
         """Say how nearly as well the landmarks fit a beat or some bars earlier or later.
 
         Two pieces of one tempo and drum machine agree at every bar: much there is no chance, and
-        yet it is not this recording. Of the right recording, more than the beat agrees.
+        yet it is not this recording. Of the right recording, more than the beat agrees; unless it
+        is a bare loop, which recurs itself, and then the query has to.
 
         Parameters
         ----------
@@ -208,9 +218,10 @@ class Verifier:
         -------
         float
             What a landmark gives at the best lag of 1.2 to 5.3 s, as a share of what it gives in
-            place; 0 where there is no such lag, because the query is short.
+            place; 0 where there is no such lag, because the query is short, or where the recording
+            is the same again after that lag.
         """
-        rows, pitched = self._inside(evidence.frame, landmarks, change)
+        all_rows, all_pitched = rows, pitched = self._inside(evidence.frame, landmarks, change)
         first, last = evidence.extent()
         within = (rows >= first) & (rows <= last)
         if np.count_nonzero(within) >= _FEW_LANDMARKS:
@@ -228,7 +239,23 @@ class Verifier:
         moved, inside = np.where(inside[enough], moved[enough], 0), inside[enough]
         rises = self._rises.ravel().take((moved + _MARGIN) * self._n_bins + columns)
         gains = (((rises - usual) / spread) * inside).sum(axis=1) / n_inside[enough]
-        return max(float(gains.max()) / in_place, 0.0)
+        best = int(np.argmax(gains))
+        again, pitched = moved[best, inside[best]], pitched[inside[best]]
+        if self._share_of(again, pitched, all_rows, all_pitched) >= _LOOP:
+            return 0.0
+        return max(float(gains[best]) / in_place, 0.0)
+
+    def _share_of(
+        self,
+        rows: NDArray[np.int64],
+        pitched: NDArray[np.float32],
+        all_rows: NDArray[np.int64],
+        all_pitched: NDArray[np.float32],
+    ) -> float:
+        """Return which share of some landmarks is among others."""
+        raster = np.zeros((self.n_frames + 2, self._peaks.shape[1]), dtype=np.bool_)
+        _mark(raster, all_rows + 1, all_pitched)
+        return float(raster[rows + 1, (pitched / _CELL).astype(np.int64)].mean())
 
     def _inside(
         self,
@@ -253,6 +280,16 @@ class Verifier:
         occupied = np.count_nonzero(np.bincount(groups, minlength=n_groups))
         total = np.mean([np.clip(sums, -most, most).sum() for most in _MOST_PER_GROUP])
         return float(total / np.sqrt(0.7 * n_groups + 0.3 * occupied + 1))
+
+
+def _mark(
+    raster: NDArray[np.bool_], rows: NDArray[np.int64], frequencies: NDArray[np.float32]
+) -> None:
+    """Mark points in a raster of frames and cells, and what is beside them."""
+    cells = (frequencies / _CELL).astype(np.int64)
+    for late in (-1, 0, 1):
+        for up in (-1, 0, 1):
+            raster[rows + late, np.clip(cells + up, 0, raster.shape[1] - 1)] = True
 
 
 def _laid(raster: NDArray[_T], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[_T]:

@@ -35,6 +35,7 @@ from db.fingerprint_index import FingerprintIndex
 from indexer.landmarks import LandmarkFingerprinter
 from search.fingerprints import SURE
 from search.identify import Matcher, changes_within
+from search.scan import ArchiveScan
 from search.significance import Law
 
 RESULTS = Path(__file__).parents[1] / "results" / "fingerprint_significance.json"
@@ -68,13 +69,20 @@ class _Asker:
             key_bits=fingerprinter.key_bits,
         )
         self._changes = changes_within(0.024)
+        self._scan = ArchiveScan(self._index)
         self._archive_s = self._index.n_frames * fingerprinter.frame_s
 
     def ask(self, query: Query) -> Outcome:
         asked = (query.degradation, query.name, query.offset_s)
         law = Law.of(duration_s=len(query.samples) / SR, archive_s=self._archive_s)
         sure = (law.threshold(SURE[0]), law.threshold(SURE[1]))
-        matcher = Matcher(self._index, self._fingerprinter, sure=sure, changes=self._changes)
+        matcher = Matcher(
+            self._index,
+            self._fingerprinter,
+            sure=sure,
+            changes=self._changes,
+            scan=self._scan,
+        )
         found = matcher.candidates(soxr.resample(query.samples, SR, 8000))
         if not found:
             return Outcome(*asked, "", 0.0, False, 0.0, 1.0, 0.0)
