@@ -26,6 +26,7 @@ _TRIED = 32  # places that are weighed of all changes together
 _EVERY = 1024  # places that are looked at at most; weighed if all occurrences are asked for
 _PER_CHANGE = 3  # places that are kept of each change of speed and pitch that is tried
 _STEP = 0.004  # between changes that are tried
+_SLIGHT = 1.5 * _STEP  # changes up to here are tried before others are
 _REFINE = (-0.0024, -0.0016, -0.0008, 0.0008, 0.0016, 0.0024)
 _REFINED = 4  # candidates around which smaller steps are tried
 _ALIKE = 2.5  # of at most 4.5; a place that is less like the query may not be the best there is
@@ -273,6 +274,10 @@ class Matcher:
         first, last = best.evidence.extent()
         covered = last - first >= _COVERED * verifier.n_frames
         if covered and best.evidence.likeness >= _MUCH_ALIKE:
+            return found
+        slightest = [change for change in self._changes if abs(change.pitch - 1) <= _SLIGHT]
+        slightly = [self._changed_to(verifier, best, change) for change in slightest]
+        if all(one.evidence.likeness < best.evidence.likeness for one in slightly):
             return found
         changed = _ranked(self._changed_to(verifier, best, change) for change in self._changes)
         if changed[0].evidence.likeness <= _CLEARLY * best.evidence.likeness:
