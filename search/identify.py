@@ -26,7 +26,6 @@ _TRIED = 32  # places that are weighed of all changes together
 _EVERY = 1024  # places that are looked at at most; weighed if all occurrences are asked for
 _PER_CHANGE = 3  # places that are kept of each change of speed and pitch that is tried
 _STEP = 0.004  # between changes that are tried
-_SLIGHT = 1.5 * _STEP  # changes up to here are tried before others are
 _REFINE = (-0.0024, -0.0016, -0.0008, 0.0008, 0.0016, 0.0024)
 _REFINED = 4  # candidates around which smaller steps are tried
 _ALIKE = 2.5  # of at most 4.5; a place that is less like the query may not be the best there is
@@ -275,14 +274,11 @@ class Matcher:
         covered = last - first >= _COVERED * verifier.n_frames
         if covered and best.evidence.likeness >= _MUCH_ALIKE:
             return found
-        slightest = [change for change in self._changes if abs(change.pitch - 1) <= _SLIGHT]
-        slightly = [self._changed_to(verifier, best, change) for change in slightest]
-        if all(one.evidence.likeness < best.evidence.likeness for one in slightly):
+        alike = [self._likeness_to(verifier, best, change) for change in self._changes]
+        if max(alike) <= _CLEARLY * best.evidence.likeness:
             return found
-        changed = _ranked(self._changed_to(verifier, best, change) for change in self._changes)
-        if changed[0].evidence.likeness <= _CLEARLY * best.evidence.likeness:
-            return found
-        return _ranked([*found, *changed[:1], *self._refined(verifier, changed[:1])])
+        changed = self._changed_to(verifier, best, self._changes[alike.index(max(alike))])
+        return _ranked([*found, changed, *self._refined(verifier, [changed])])
 
     def _settled(
         self, verifier: Verifier, peaks: QueryPeaks, found: list[Candidate]
@@ -327,11 +323,14 @@ class Matcher:
 
     def _changed_to(self, verifier: Verifier, candidate: Candidate, change: Change) -> Candidate:
         """Weigh a candidate's place with another change, about the middle of what matched."""
-        evidence = candidate.evidence
-        first, last = evidence.extent()
-        moved = (first + last) / 2 * (candidate.change.speed - change.speed)
-        place = Place(evidence.frame + moved, evidence.votes)
+        place = _moved(candidate, change)
         return Candidate(self._weigh(verifier, place, change), change, 2)
+
+    def _likeness_to(self, verifier: Verifier, candidate: Candidate, change: Change) -> float:
+        """Return how like the query a candidate's place is with another change."""
+        place = _moved(candidate, change)
+        landmarks = self._archive.landmarks(*_span(verifier, place, change))
+        return verifier.likeness(place.frame, landmarks, change)
 
 
 def changes_within(most: float, *, kinds: Sequence[str] = ("speed", "pitch")) -> list[Change]:
@@ -355,6 +354,14 @@ def changes_within(most: float, *, kinds: Sequence[str] = ("speed", "pitch")) ->
 def _span(verifier: Verifier, place: Place, change: Change) -> tuple[int, int]:
     """Return the frames of the archive that the query covers if it lies at a place."""
     return int(place.frame) - 4, int(place.frame + verifier.n_frames * change.speed) + 4
+
+
+def _moved(candidate: Candidate, change: Change) -> Place:
+    """Return where the query begins if it has another change, and its middle is where it was."""
+    evidence = candidate.evidence
+    first, last = evidence.extent()
+    moved = (first + last) / 2 * (candidate.change.speed - change.speed)
+    return Place(evidence.frame + moved, evidence.votes)
 
 
 def _scaled(change: Change, factor: float) -> Change:

@@ -22,6 +22,7 @@ _LAGS = np.concatenate([np.arange(-2, 3), np.arange(-72, -5, 2), np.arange(6, 73
 _FAR = np.concatenate([np.arange(-329, -72), np.arange(73, 330)])  # 1.2 to 5.3 s: beats and bars
 _LEAST_INSIDE = 0.4  # of the landmarks, at lags that are compared with the right one
 _LOOP = 0.8  # of a recording's landmarks; where as many recur, it is a loop, bare of all else
+_SAME_LOOP = 0.35  # of what recurs in a query is that loop; of other loops, less is
 _MAIN = slice(0, 5)  # the lags that may be right: votes tell a place to some two frames
 _NULL = slice(5, None)
 
@@ -101,7 +102,9 @@ class Verifier:
         n_cells = 4 * self._n_bins // _CELL
         self._peaks = np.zeros((n_rows, n_cells), dtype=np.bool_)
         rows = np.rint(peaks.frames).astype(np.int64) + _MARGIN
-        _mark(self._peaks, rows, peaks.frequencies + np.float32(0.5))
+        frequencies = peaks.frequencies + np.float32(0.5)
+        _mark(self._peaks, rows, frequencies)
+        self._found = rows - _MARGIN, frequencies
 
     def weigh(
         self,
@@ -131,8 +134,7 @@ class Verifier:
         rows, pitched = self._inside(frame, landmarks, change)
         if len(rows) < _LEAST_LANDMARKS:
             return Evidence(frame, 0.0, votes, 0.0, rows[:0], np.empty(0, dtype=np.bool_), 0.0)
-        rises = _laid(self._rises, rows, np.rint(pitched / 4).astype(np.int64))
-        found = _laid(self._peaks, rows, (pitched / _CELL).astype(np.int64))
+        rises, found = self._gains(rows, pitched, _LAGS)
         counts = found.sum(axis=1)
         gains = rises[_MAIN].sum(axis=1) + counts[_MAIN]
         at = int(np.argmax(gains))
@@ -145,6 +147,19 @@ class Verifier:
         begin = frame - int(_LAGS[at]) * change.speed
         chance = expected / len(rows)
         return Evidence(begin, score, votes, likeness, rows, found[at], chance)
+
+    def likeness(
+        self,
+        frame: float,
+        landmarks: tuple[NDArray[np.int64], NDArray[np.uint16]],
+        change: Change = UNCHANGED,
+    ) -> float:
+        """Return the likeness that `weigh` would tell, for a tenth of the work."""
+        rows, pitched = self._inside(frame, landmarks, change)
+        if len(rows) < _LEAST_LANDMARKS:
+            return 0.0
+        gains = self._gains(rows, pitched, _LAGS[_MAIN])
+        return float(sum(part.sum(axis=1) for part in gains).max()) / len(rows)
 
     def unusual(self) -> NDArray[np.float32]:
         """Return how far the spectrum rises against what it does at each frequency on average.
@@ -219,15 +234,15 @@ class Verifier:
         float
             What a landmark gives at the best lag of 1.2 to 5.3 s, as a share of what it gives in
             place; 0 where there is no such lag, because the query is short, or where the recording
-            is the same again after that lag.
+            is a loop that the query holds.
         """
-        all_rows, all_pitched = rows, pitched = self._inside(evidence.frame, landmarks, change)
+        all_landmarks = rows, pitched = self._inside(evidence.frame, landmarks, change)
         first, last = evidence.extent()
         within = (rows >= first) & (rows <= last)
         if np.count_nonzero(within) >= _FEW_LANDMARKS:
             rows, pitched = rows[within], pitched[within]
         columns = np.rint(pitched / 4).astype(np.int64)
-        null = _laid(self._rises, rows, columns)
+        null = _laid(self._rises, rows, columns, _LAGS)
         usual, spread = null[_NULL].mean(axis=0), null[_NULL].std(axis=0) + _RISE_NOISE
         in_place = float(((null[_MAIN] - usual) / spread).mean(axis=1).max())
         moved = rows + _FAR[:, np.newaxis]
@@ -240,22 +255,46 @@ class Verifier:
         rises = self._rises.ravel().take((moved + _MARGIN) * self._n_bins + columns)
         gains = (((rises - usual) / spread) * inside).sum(axis=1) / n_inside[enough]
         best = int(np.argmax(gains))
-        again, pitched = moved[best, inside[best]], pitched[inside[best]]
-        if self._share_of(again, pitched, all_rows, all_pitched) >= _LOOP:
+        lag = int(_FAR[enough][best])
+        if self._is_loop(rows[inside[best]] + lag, pitched[inside[best]], all_landmarks, lag):
             return 0.0
         return max(float(gains[best]) / in_place, 0.0)
 
-    def _share_of(
+    def _is_loop(
         self,
-        rows: NDArray[np.int64],
+        again: NDArray[np.int64],
         pitched: NDArray[np.float32],
-        all_rows: NDArray[np.int64],
-        all_pitched: NDArray[np.float32],
-    ) -> float:
-        """Return which share of some landmarks is among others."""
-        raster = np.zeros((self.n_frames + 2, self._peaks.shape[1]), dtype=np.bool_)
-        _mark(raster, all_rows + 1, all_pitched)
-        return float(raster[rows + 1, (pitched / _CELL).astype(np.int64)].mean())
+        landmarks: tuple[NDArray[np.int64], NDArray[np.float32]],
+        lag: int,
+    ) -> bool:
+        """Say whether the recording is the same again after a lag, and the query just as it is.
+
+        Noise does not recur: of what recurs in the query, the recording has to have its share.
+
+        Parameters
+        ----------
+        again, pitched
+            Where and at which frequency some landmarks of the recording would have to recur.
+        landmarks
+            All of them.
+        """
+        of_recording = np.zeros((self.n_frames + 2, self._peaks.shape[1]), dtype=np.bool_)
+        _mark(of_recording, landmarks[0] + 1, landmarks[1])
+        if of_recording[again + 1, (pitched / _CELL).astype(np.int64)].mean() < _LOOP:
+            return False
+        rows, cells = self._found[0], (self._found[1] / _CELL).astype(np.int64)
+        recurs = (rows < self.n_frames) & (rows + lag >= 0) & (rows + lag < self.n_frames)
+        rows, cells = rows[recurs], cells[recurs]
+        recurs = self._peaks[rows + lag + _MARGIN, cells]
+        explained = np.count_nonzero(of_recording[rows[recurs] + 1, cells[recurs]])
+        return bool(explained >= max(_SAME_LOOP * np.count_nonzero(recurs), 1))
+
+    def _gains(
+        self, rows: NDArray[np.int64], pitched: NDArray[np.float32], lags: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return how the spectrum rises at landmarks, and whether it has a peak, at some lags."""
+        rises = _laid(self._rises, rows, np.rint(pitched / 4).astype(np.int64), lags)
+        return rises, _laid(self._peaks, rows, (pitched / _CELL).astype(np.int64), lags)
 
     def _inside(
         self,
@@ -292,12 +331,17 @@ def _mark(
             raster[rows + late, np.clip(cells + up, 0, raster.shape[1] - 1)] = True
 
 
-def _laid(raster: NDArray[_T], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[_T]:
-    """Return what a raster holds at landmarks at each of the lags, shape (n_lags, n)."""
+def _laid(
+    raster: NDArray[_T],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    lags: NDArray[np.int64],
+) -> NDArray[_T]:
+    """Return what a raster holds at landmarks at each of some lags, shape (n_lags, n)."""
     width = raster.shape[1]
     places = (rows + _MARGIN) * width + columns
     # Twice as fast as indices in two dimensions.
-    laid: NDArray[_T] = raster.ravel().take(places + (_LAGS * width)[:, np.newaxis])
+    laid: NDArray[_T] = raster.ravel().take(places + (lags * width)[:, np.newaxis])
     return laid
 
 

@@ -101,6 +101,40 @@ def test_a_piece_with_drums_is_found_in_noise_too(engine: FingerprintEngine, lev
         assert began_s == pytest.approx(start / SR, abs=0.1)
 
 
+def loop(seed: int, *, n_times: int = 16) -> NDArray[np.float32]:
+    """One bar of drums and bass over and over, the same to the last sample."""
+    rng = np.random.default_rng(seed)
+    bar = 1e-3 * rng.standard_normal(round(BAR_S * SR))
+    for step in range(_STEPS):
+        at = round(step * BAR_S / _STEPS * SR)
+        sounds = list(_drums(int(rng.integers(_STEPS)), rng))
+        if rng.random() < 0.4:
+            sounds.append(_note(80 * 2 ** (rng.integers(0, 12) / 12), BAR_S / _STEPS))
+        for sound in sounds:
+            heard = sound[: len(bar) - at]
+            bar[at : at + len(heard)] += heard
+    return np.tile((0.3 * bar).astype(np.float32), n_times)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.05, 0.1])
+def test_a_bare_loop_is_found_in_noise_though_all_of_it_recurs(
+    tmp_path: Path, level: float
+) -> None:
+    with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
+        for seed in range(6):
+            add(writer, f"{seed}.wav", loop(seed), SR)
+        save(writer)
+    noise = level * np.random.default_rng(77).standard_normal(10 * SR).astype(np.float32)
+    with Catalogue.open(tmp_path) as opened:
+        engine = FingerprintEngine(opened)
+        for seed in range(6):
+            (match,) = ask(engine, loop(seed)[9 * SR : 19 * SR] + noise)
+            assert name_of(match) == f"{seed}.wav"
+            late = (match.onset_s - match.query_onset_s - 9) % BAR_S
+            assert min(late, BAR_S - late) < 0.05
+        assert ask(engine, loop(100)[9 * SR : 19 * SR] + noise) == []
+
+
 def repeated(seed: int, *, n_bars: int = 24, pitch: float = 1.0) -> NDArray[np.float32]:
     """Drums, and one bar of notes over and over, of which each time a quarter are others."""
     rng = np.random.default_rng(seed)

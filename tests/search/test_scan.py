@@ -1,0 +1,156 @@
+"""Every place of an archive, looked at: places, noise, archives that change or are large."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+from numpy.typing import NDArray
+
+import search.scan
+from db.archive_frames import ArchiveFrames
+from db.catalogue import Catalogue
+from db.landmarks import Landmarks
+from db.writer import CatalogueWriter
+from indexer.fingerprint_places import open_fingerprints
+from indexer.landmarks import LandmarkFingerprinter
+from indexer.peaks import N_BINS
+from search.fingerprints import FingerprintEngine
+from search.scan import ArchiveScan
+from tests.search.test_fingerprints import SR, add, add_all, ask, music, name_of, save
+
+N_RECORDINGS = 12
+N_FRAMES = 900
+QUERY_FRAMES = 100
+
+
+def scattered(seed: int) -> Landmarks:
+    """Landmarks anywhere, a little more than one every other frame."""
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(0, N_FRAMES, 500).astype(np.int32)
+    frequencies = rng.integers(40, 4 * N_BINS - 40, len(frames)).astype(np.uint16)
+    order = np.lexsort((frequencies, frames))
+    frames, frequencies = frames[order], frequencies[order]
+    return Landmarks(frames, frequencies, N_FRAMES)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArchiveFrames]:
+    folder = tmp_path_factory.mktemp("scan") / "catalogue"
+    with CatalogueWriter(Catalogue.open(folder, create=True)) as writer:
+        add_all(writer, {f"{seed}.wav": scattered(seed) for seed in range(N_RECORDINGS)})
+        save(writer)
+    with Catalogue.open(folder) as opened:
+        yield open_fingerprints(opened, LandmarkFingerprinter())
+
+
+def spectrum_at(landmarks: Landmarks, start: int, *, seed: int = 0) -> NDArray[np.float32]:
+    """Return noise that rises where landmarks are, from a frame of their recording on."""
+    rng = np.random.default_rng(seed)
+    spectrum = rng.standard_normal((QUERY_FRAMES, N_BINS)).astype(np.float32)
+    rows = landmarks.frames - start
+    inside = (rows >= 0) & (rows < QUERY_FRAMES)
+    bins = np.rint(landmarks.frequencies[inside] / 4).astype(np.int64)
+    spectrum[rows[inside], bins] += np.float32(1.5)
+    return spectrum
+
+
+@pytest.mark.parametrize("start", [*range(300, 318), 0, -30, N_FRAMES - 60])
+@pytest.mark.parametrize("number", [0, 5, N_RECORDINGS - 1])
+def test_the_place_is_told_to_the_frame(archive: ArchiveFrames, number: int, start: int) -> None:
+    first_frame, _ = archive.span(int(archive.recording_ids[number]))
+    spectrum = spectrum_at(scattered(number), start, seed=number)
+    assert ArchiveScan(archive).best(spectrum, 5)[0] == first_frame + start
+
+
+def test_the_sum_of_each_place_is_that_of_its_landmarks(archive: ArchiveFrames) -> None:
+    spectrum = np.random.default_rng(1).standard_normal((QUERY_FRAMES, N_BINS)).astype(np.float32)
+    begin, end = archive.bounds
+    frames, frequencies = archive.landmarks(begin, end)
+    bins = np.rint(frequencies / 4).astype(np.int64)
+    looks = {}
+    for start in range(begin - QUERY_FRAMES, end):
+        inside = slice(*np.searchsorted(frames, (start, start + QUERY_FRAMES)))
+        found = spectrum[frames[inside] - start, bins[inside]]
+        looks[start] = float(found.sum()) / np.sqrt(len(found) + 1)
+    best = ArchiveScan(archive).best(spectrum, 20)
+    assert len(best) == 20
+    assert min(abs(one - other) for one in best for other in best if one != other) >= 8
+    # Where half a query lies before a recording its landmarks are counted block by block.
+    median = np.median(sorted(looks.values())[-40:])
+    assert np.median([looks[place] for place in best]) >= 0.9 * median
+    assert looks[best[0]] >= 0.9 * max(looks.values())
+
+
+def rain(seed: int, duration_s: float) -> NDArray[np.float32]:
+    """Drops, sixty a second, each of a pitch of its own, over steady noise."""
+    rng = np.random.default_rng(seed)
+    sound = 0.02 * rng.standard_normal(round(duration_s * SR))
+    t = np.arange(round(0.03 * SR)) / SR
+    for _ in range(round(60 * duration_s)):
+        at = rng.integers(0, len(sound) - len(t))
+        drop = np.sin(2 * np.pi * rng.uniform(300, 3500) * t) * np.exp(-120 * t)
+        sound[at : at + len(t)] += 0.15 * rng.random() * drop
+    return sound.astype(np.float32)
+
+
+def test_rain_is_found_in_loud_noise_where_no_key_is_left(tmp_path: Path) -> None:
+    with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
+        for seed in range(20):
+            add(writer, f"{seed}.wav", rain(seed, 30), SR)
+        save(writer)
+    rng = np.random.default_rng(505)
+    n_found = {True: 0, False: 0}
+    with Catalogue.open(tmp_path) as opened:
+        engine = FingerprintEngine(opened)
+        for seed in range(8):
+            excerpt = rain(seed, 30)[7 * SR : 17 * SR]
+            noise = rng.standard_normal(len(excerpt)).astype(np.float32)
+            heard = excerpt + noise * np.float32(7.5 * excerpt.std())
+            for scanned in (True, False):
+                with pytest.MonkeyPatch.context() as patch:
+                    if not scanned:
+                        patch.setattr(search.scan, "MOST_FRAMES", 0)
+                    found = ask(engine, heard)
+                right = [one for one in found if name_of(one) == f"{seed}.wav"]
+                assert found == right
+                n_found[scanned] += len(right)
+    assert n_found[True] >= 7
+    assert n_found[False] <= 4
+
+
+def test_a_scan_knows_what_has_come_and_what_has_gone(tmp_path: Path) -> None:
+    with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
+        add_all(writer, {"0.wav": scattered(0), "1.wav": scattered(1)})
+        save(writer)
+        with Catalogue.open(tmp_path) as opened:
+            archive = open_fingerprints(opened, LandmarkFingerprinter())
+            scan = ArchiveScan(archive)
+            spectrum = spectrum_at(scattered(2), 300)
+            scan.best(spectrum, 1)
+            add_all(writer, {"2.wav": scattered(2)})
+            archive.refresh()
+            first_frame, _ = archive.span(int(archive.recording_ids[2]))
+            assert scan.best(spectrum, 1) == [first_frame + 300]
+            recordings = opened.recordings(archive.recording_ids[2:].tolist())
+            (recording,) = recordings.values()
+            writer.forget_files(file.id for file in recording.files)
+            archive.refresh()
+            assert scan.best(spectrum, 1) != [first_frame + 300]
+            assert scan.is_possible
+
+
+def test_an_archive_of_more_than_a_day_is_not_scanned(tmp_path: Path) -> None:
+    with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
+        add(writer, "music.wav", music(3, 20), SR)
+        nothing = Landmarks(np.empty(0, np.int32), np.empty(0, np.uint16), 25 * 3600 * 125 // 2)
+        add_all(writer, {"a day.wav": nothing})
+        save(writer)
+    with Catalogue.open(tmp_path) as opened:
+        archive = open_fingerprints(opened, LandmarkFingerprinter())
+        assert not ArchiveScan(archive).is_possible
+        engine = FingerprintEngine(opened)
+        heard = soxr.resample(music(3, 20)[5 * SR : 12 * SR], SR, engine.sample_rate)
+        (match,) = engine.identify_samples(heard)
+        assert name_of(match) == "music.wav"
