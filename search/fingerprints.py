@@ -17,7 +17,8 @@ from indexer.errors import AudioError
 from indexer.fingerprint_places import open_fingerprints
 from indexer.landmarks import LandmarkFingerprinter
 from search.errors import QueryError
-from search.identify import Candidate, Matcher, changes_within
+from search.fingerprint_candidates import Candidate
+from search.identify import Matcher, changes_within
 from search.scan import ArchiveScan
 from search.significance import Law
 from search.tracks import Sighting, Track, played, tracks_of

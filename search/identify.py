@@ -1,7 +1,7 @@
 """Find where a short stretch of sound lies in the archive, if it does."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +9,15 @@ from numpy.typing import NDArray
 
 from db.archive_frames import Postings
 from indexer.landmarks import UNCHANGED, Change, LandmarkFingerprinter, QueryPeaks
+from search.fingerprint_candidates import (
+    MUCH_ALIKE,
+    Candidate,
+    best_score,
+    is_alike,
+    is_of_its_kind,
+    ranked,
+    rivals,
+)
 from search.scan import ArchiveScan
 from search.verification import Evidence, Verifier
 from search.voting import Place, vote
@@ -28,13 +37,8 @@ _PER_CHANGE = 3  # places that are kept of each change of speed and pitch that i
 _STEP = 0.004  # between changes that are tried
 _REFINE = (-0.0024, -0.0016, -0.0008, 0.0008, 0.0016, 0.0024)
 _REFINED = 4  # candidates around which smaller steps are tried
-_ALIKE = 2.5  # of at most 4.5; a place that is less like the query may not be the best there is
-_MUCH_ALIKE = 3.4  # a place that is as like the query is more than a beat, and has its pitch
 _BEAT = 0.75  # as a share; what fits better than that a beat or bar away is explained by it
-_SAME_STRETCH = 0.5  # of what two candidates cover together is covered by both
 _NEAR = 0.75  # of the best score; what reaches it may be told as well
-_RIVAL = 0.85  # of the best score; places that reach it may be repetitions of one another
-_APART = 8  # frames between places that are not the same
 _FINE, _MOST_FINE = 0.0008, 24  # steps beyond, for a change larger than any that was tried
 _CLEARLY = 1.1  # times the likeness without a change is what speaks for one
 _COVERED = 0.75  # of the query; where less of it is matched, a slight change may be why
@@ -50,36 +54,6 @@ class Archive(Protocol):
     ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]: ...
 
     def expect(self, spans: Iterable[tuple[int, int]]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A place where the query may lie, and how strongly that is supported.
-
-    Attributes
-    ----------
-    evidence : Evidence
-    change : Change
-        How the query differs from the recording in speed and pitch.
-    effort : int
-        0 if it was among the first places looked at, 1 after a thorough search, 2 after a search
-        for changes of speed and pitch: the more was tried, the more chance finds.
-    price : float
-        What the way it was found takes from its score.
-    left : float, optional
-        The share of its score that a beat does not explain; None where that was not asked.
-    """
-
-    evidence: Evidence
-    change: Change
-    effort: int
-    price: float = 0.0
-    left: float | None = None
-
-    @property
-    def score(self) -> float:
-        """What is left of the evidence's score."""
-        return (self.evidence.score - self.price) * (1.0 if self.left is None else self.left)
 
 
 class Matcher:
@@ -135,16 +109,16 @@ class Matcher:
         if not every:
             verifier = Verifier(peaks, heights)
             found = self._quickly(verifier, peaks)
-            if _best(found) >= self._sure[0] and _alike(found):
+            if best_score(found) >= self._sure[0] and is_alike(found):
                 return self._settled(verifier, peaks, self._tuned(verifier, found))
         second, _ = self._fingerprinter.query(samples, late=0.5)
         peaks = peaks.joined(second)
         verifier = Verifier(peaks, heights)
         found = self._thoroughly(verifier, peaks, every=every)
-        if (_best(found) >= self._sure[1] and _alike(found)) or not self._changes:
+        if (best_score(found) >= self._sure[1] and is_alike(found)) or not self._changes:
             found = self._tuned(verifier, found)
         else:
-            found = _ranked([*found, *self._beyond_beat(verifier, self._changed(verifier, peaks))])
+            found = ranked([*found, *self._beyond_beat(verifier, self._changed(verifier, peaks))])
         if every:
             return self._all_beyond_beat(verifier, found)
         return self._settled(verifier, peaks, found)
@@ -158,15 +132,15 @@ class Matcher:
         places = self._places(peaks, UNCHANGED, _EVERY, thorough=True, budget=_POSTINGS_THOROUGH)
         n_weighed = _EVERY if every else _MANY
         found = self._weighed(verifier, places[:n_weighed], UNCHANGED, effort=1)
-        if _best(found) < self._sure[1]:
-            found = _ranked([*found, *self._best_looking(verifier, places[n_weighed:])])
+        if best_score(found) < self._sure[1]:
+            found = ranked([*found, *self._best_looking(verifier, places[n_weighed:])])
         return self._beyond_beat(verifier, found)
 
     def _weighed(
         self, verifier: Verifier, places: Sequence[Place], change: Change, *, effort: int
     ) -> list[Candidate]:
         self._archive.expect(_span(verifier, place, change) for place in places)
-        return _ranked(
+        return ranked(
             Candidate(self._weigh(verifier, place, change), change, effort) for place in places
         )
 
@@ -217,10 +191,10 @@ class Matcher:
         tried.sort(key=lambda one: (-one[0], one[1].frame, one[2].speed, one[2].pitch))
         best = [(place, change) for _, place, change in tried[:_TRIED]]
         self._archive.expect(_span(verifier, place, change) for place, change in best)
-        coarse = _ranked(
+        coarse = ranked(
             Candidate(self._weigh(verifier, place, change), change, 2) for place, change in best
         )
-        return _ranked([*coarse, *self._refined(verifier, coarse[:_REFINED])])
+        return ranked([*coarse, *self._refined(verifier, coarse[:_REFINED])])
 
     def _beyond_beat(self, verifier: Verifier, found: list[Candidate]) -> list[Candidate]:
         """Take from the scores what a beat explains, until all that is near the best was asked.
@@ -229,14 +203,14 @@ class Matcher:
         a candidate stands says nothing of the others.
         """
         while found:
-            near = _NEAR * _best(found)
+            near = _NEAR * best_score(found)
             asked = next((one for one in found if one.left is None and one.score >= near), None)
             if asked is None:
                 break
             left = self._beyond(verifier, asked)
-            found = _ranked(
+            found = ranked(
                 replace(one, left=left)
-                if one is asked or (left < 1 and _is_of_its_kind(one, asked))
+                if one is asked or (left < 1 and is_of_its_kind(one, asked))
                 else one
                 for one in found
             )
@@ -244,7 +218,7 @@ class Matcher:
 
     def _all_beyond_beat(self, verifier: Verifier, found: list[Candidate]) -> list[Candidate]:
         """Take from the score of each candidate that counts what a beat explains."""
-        return _ranked(
+        return ranked(
             replace(one, left=self._beyond(verifier, one))
             if one.left is None and one.score >= self._least
             else one
@@ -254,7 +228,7 @@ class Matcher:
     def _beyond(self, verifier: Verifier, candidate: Candidate) -> float:
         """Return the share of a candidate's score that a beat does not explain."""
         evidence = candidate.evidence
-        if evidence.likeness >= _MUCH_ALIKE:
+        if evidence.likeness >= MUCH_ALIKE:
             return 1.0
         span = _span(verifier, Place(evidence.frame, evidence.votes), candidate.change)
         landmarks = self._archive.landmarks(*span)
@@ -272,13 +246,13 @@ class Matcher:
         best = found[0]
         first, last = best.evidence.extent()
         covered = last - first >= _COVERED * verifier.n_frames
-        if covered and best.evidence.likeness >= _MUCH_ALIKE:
+        if covered and best.evidence.likeness >= MUCH_ALIKE:
             return found
         alike = [self._likeness_to(verifier, best, change) for change in self._changes]
         if max(alike) <= _CLEARLY * best.evidence.likeness:
             return found
         changed = self._changed_to(verifier, best, self._changes[alike.index(max(alike))])
-        return _ranked([*found, changed, *self._refined(verifier, [changed])])
+        return ranked([*found, changed, *self._refined(verifier, [changed])])
 
     def _settled(
         self, verifier: Verifier, peaks: QueryPeaks, found: list[Candidate]
@@ -288,21 +262,21 @@ class Matcher:
         Music that repeats itself has many places that can be no chance; votes do not tell them
         apart, and a change of speed or pitch may have been found at the wrong one.
         """
-        if _best(found) < self._sure[1]:
+        if best_score(found) < self._sure[1]:
             return found
         if found[0].effort == 2:
-            found = _ranked([*found, self._climbed(verifier, found[0])])
+            found = ranked([*found, self._climbed(verifier, found[0])])
         best = found[0]
-        if best.effort == 2 or len(_rivals(found)) > 1:
+        if best.effort == 2 or len(rivals(found)) > 1:
             again = self._places(
                 peaks, best.change, _REPEATS, thorough=True, budget=_POSTINGS_THOROUGH
             )
             repeated = self._weighed(verifier, again, best.change, effort=best.effort)
-            found = _ranked([*found, *repeated])
+            found = ranked([*found, *repeated])
         found = self._beyond_beat(verifier, found)
-        first = max(_rivals(found), key=lambda one: one.evidence.likeness)
+        first = max(rivals(found), key=lambda one: one.evidence.likeness)
         # That the query is there at all is as sure as for the best of them.
-        surest = replace(first.evidence, score=_best(found))
+        surest = replace(first.evidence, score=best_score(found))
         best = replace(first, evidence=surest, price=0.0, left=1.0)
         return [best, *(one for one in found if one is not first)]
 
@@ -369,43 +343,3 @@ def _scaled(change: Change, factor: float) -> Change:
         change.speed * factor if change.speed != 1 else 1.0,
         change.pitch * factor if change.pitch != 1 else 1.0,
     )
-
-
-def _is_of_its_kind(one: Candidate, asked: Candidate) -> bool:
-    """Say whether what a beat explains of a candidate it explains of another, too."""
-    if one.left is not None or one.evidence.likeness >= _MUCH_ALIKE:
-        return False
-    (first, last), (other_first, other_last) = one.evidence.extent(), asked.evidence.extent()
-    shared = min(last, other_last) - max(first, other_first)
-    return shared >= _SAME_STRETCH * (max(last, other_last) - min(first, other_first))
-
-
-def _ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
-    return sorted(candidates, key=lambda one: (-one.score, one.evidence.frame))
-
-
-def _rivals(found: list[Candidate]) -> list[Candidate]:
-    """Return the best candidate, and others elsewhere that come near it."""
-    best = found[0]
-    return [
-        one
-        for number, one in enumerate(found)
-        if number == 0
-        or (
-            one.score >= _RIVAL * best.score
-            and abs(one.evidence.frame - best.evidence.frame) >= _APART
-        )
-    ]
-
-
-def _alike(candidates: list[Candidate]) -> bool:
-    """Say whether the best candidate is so like the query that nothing better is to be expected.
-
-    Where music repeats itself, a query of another pitch agrees with some other bar of it well
-    enough to be no chance, but less than it would with its own.
-    """
-    return bool(candidates) and candidates[0].evidence.likeness >= _ALIKE
-
-
-def _best(candidates: list[Candidate]) -> float:
-    return candidates[0].score if candidates else 0.0
