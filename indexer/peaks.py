@@ -27,6 +27,7 @@ _MEAN_CELLS = 4  # cells on each side of it: half a second and 280 Hz
 _LEAST_HEIGHT = 2.0  # nepers of power above the mean; noise alone has 25 such peaks a second
 _FLOOR = np.float32(1e-12)  # power; the noise of 16 bits, -120 dB for a sine of full scale
 _RANK_FRAMES = 31  # landmarks compete with those of half a second before and after
+_COMPARED_AT_ONCE = 1 << 20  # pairs of peaks; damaged sound can have hundreds of peaks in a frame
 _BLOCK = 256  # frames transformed together, always the same ones, so that the bits are the same
 
 
@@ -279,17 +280,21 @@ def _quarter_bins(
 
 def _ranks(frames: NDArray[np.int32], heights: NDArray[np.float32]) -> NDArray[np.int32]:
     """Return how many taller peaks there are within `_RANK_FRAMES` of each; the earlier of two."""
+    ranks = np.zeros(len(frames), dtype=np.int32)
     if not len(frames):
-        return np.zeros(0, dtype=np.int32)
+        return ranks
     at = np.arange(len(frames))
     before = at - np.searchsorted(frames, frames - _RANK_FRAMES, side="left")
     after = np.searchsorted(frames, frames + _RANK_FRAMES, side="right") - at - 1
-    own = heights[:, np.newaxis]
-    n_before, n_after = int(before.max(initial=0)), int(after.max(initial=0))
-    around = np.pad(heights, (n_before, n_after))
-    windows = np.lib.stride_tricks.sliding_window_view(around, n_before + 1 + n_after)
+    n_before, n_after = int(before.max()), int(after.max())
     steps = np.arange(-n_before, n_after + 1)
-    taller = np.where(steps < 0, windows >= own, windows > own)
-    taller &= (steps >= -before[:, np.newaxis]) & (steps <= after[:, np.newaxis])
-    ranks: NDArray[np.int32] = np.count_nonzero(taller, axis=1).astype(np.int32)
+    around = np.pad(heights, (n_before, n_after))
+    windows = np.lib.stride_tricks.sliding_window_view(around, len(steps))
+    n_rows = max(_COMPARED_AT_ONCE // len(steps), 1)
+    for start in range(0, len(frames), n_rows):
+        rows = slice(start, start + n_rows)
+        own = heights[rows, np.newaxis]
+        taller = np.where(steps < 0, windows[rows] >= own, windows[rows] > own)
+        taller &= (steps >= -before[rows, np.newaxis]) & (steps <= after[rows, np.newaxis])
+        ranks[rows] = np.count_nonzero(taller, axis=1)
     return ranks

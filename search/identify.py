@@ -132,6 +132,7 @@ class Matcher:
         places = self._places(peaks, UNCHANGED, _EVERY, thorough=True, budget=_POSTINGS_THOROUGH)
         n_weighed = _EVERY if every else _MANY
         found = self._weighed(verifier, places[:n_weighed], UNCHANGED, effort=1)
+        found = self._beyond_beat(verifier, found)
         if best_score(found) < self._sure[1]:
             found = ranked([*found, *self._best_looking(verifier, places[n_weighed:])])
         return self._beyond_beat(verifier, found)
@@ -298,7 +299,7 @@ class Matcher:
     def _changed_to(self, verifier: Verifier, candidate: Candidate, change: Change) -> Candidate:
         """Weigh a candidate's place with another change, about the middle of what matched."""
         place = _moved(candidate, change)
-        return Candidate(self._weigh(verifier, place, change), change, 2)
+        return Candidate(self._weigh(verifier, place, change), change, 2, candidate.price)
 
     def _likeness_to(self, verifier: Verifier, candidate: Candidate, change: Change) -> float:
         """Return how like the query a candidate's place is with another change."""

@@ -7,6 +7,7 @@ all but the archive's landmarks is zero, and so a product with a sparse matrix: 
 second of one core for ten seconds in six hours of sound.
 """
 
+import threading
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,16 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from db.features import GUARD_FRAMES
 from indexer.landmarks import quarter_bins
 from indexer.peaks import N_BINS
 
 MOST_FRAMES = 5_400_000
-"""A day of sound. Larger archives are not scanned: time and memory grow with them."""
+"""A day of sound, with `GUARD_FRAMES` between recordings. Larger archives are not scanned: time and
+memory grow with them."""
 
 _BLOCK = 16  # frames of the archive in a row of the matrix
 _ROWS_AT_ONCE = 512  # what they give fits into a processor's cache
 _STEPS = 32  # of a unit, in which sums are counted: 16 bits are twice as fast as 32
 _FRAMES_READ = 1 << 18
+_LONGEST_GAP = 1024  # frames without a landmark that count; longer than any query
 _APART = 8  # frames between places that are not the same
 
 
@@ -52,33 +56,44 @@ class _Contents:
     ----------
     recording_ids
         As the archive gave them; another object after each change.
-    first_frame : int
-        The first of the first block, archive frame.
+    frames : ndarray, shape (n,), int64
+        Archive frames of the landmarks that come after a gap, where something was removed.
+    closed_up : ndarray, shape (n,), int64
+        The same when all gaps are no longer than a query.
     matrix : sparse array, shape (n_blocks, _BLOCK * n_bins), int16
-        1 where a landmark is.
+        1 where a landmark is, closed up.
     """
 
     recording_ids: NDArray[np.int64]
-    first_frame: int
+    frames: NDArray[np.int64]
+    closed_up: NDArray[np.int64]
     matrix: sparse.csr_array
+
+    def archive_frame(self, place: int) -> int:
+        """Return the archive frame of a query that begins at a place, closed up."""
+        # A query that begins in a gap belongs to what comes after it.
+        at = max(int(np.searchsorted(self.closed_up, place + _LONGEST_GAP)) - 1, 0)
+        return place + int(self.frames[at] - self.closed_up[at])
 
 
 class ArchiveScan:
     """Finds the places of an archive that look most like a query.
 
     Any number of threads may use it. The archive's landmarks are read when they are first needed,
-    and again when it has changed; 8 bytes each are kept, about a megabyte for an hour.
+    and again when it has changed; 6 bytes each are kept, about a megabyte for an hour.
 
     """
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._contents: _Contents | None = None
+        self._reading = threading.Lock()
 
     @property
     def is_possible(self) -> bool:
         """Whether the archive is small enough."""
-        return 0 < self._archive.n_frames <= MOST_FRAMES
+        archive = self._archive
+        return archive.n_frames + GUARD_FRAMES * len(archive.recording_ids) <= MOST_FRAMES
 
     def best(self, spectrum: NDArray[np.float32], n_places: int) -> list[int]:
         """Return the places where the sum of a query's spectrum at the landmarks is highest.
@@ -86,7 +101,7 @@ class ArchiveScan:
         Parameters
         ----------
         spectrum : ndarray, shape (n_frames, n_bins), float32
-            Of the query; about zero on average, and hardly more than 8.
+            Of the query, at most 1,000 frames; about zero on average, and hardly more than 8.
         n_places : int
             So many at most.
 
@@ -97,6 +112,8 @@ class ArchiveScan:
         """
         contents = self._current()
         n_blocks = contents.matrix.shape[0]
+        if not n_blocks:
+            return []
         table, width = _table(np.rint(spectrum * _STEPS).astype(np.int16))
         n_before = width // _BLOCK  # blocks by which a query may begin before the first landmark
         sums = np.zeros((n_before + n_blocks, _BLOCK), dtype=np.int32)
@@ -107,15 +124,14 @@ class ArchiveScan:
                 at = row + n_before - back
                 sums[at : at + len(given)] += given[:, back]
         scores = sums.astype(np.float32) / _spread(contents.matrix, n_before)
-        places = _highest(scores, n_places)
-        return [contents.first_frame - width + place for place in places]
+        return [contents.archive_frame(place - width) for place in _highest(scores, n_places)]
 
     def _current(self) -> _Contents:
-        ids = self._archive.recording_ids
-        contents = self._contents
-        if contents is None or contents.recording_ids is not ids:
-            self._contents = contents = self._read(ids)
-        return contents
+        with self._reading:
+            ids = self._archive.recording_ids
+            if self._contents is None or self._contents.recording_ids is not ids:
+                self._contents = self._read(ids)
+            return self._contents
 
     def _read(self, recording_ids: NDArray[np.int64]) -> _Contents:
         begin, end = self._archive.bounds
@@ -123,15 +139,19 @@ class ArchiveScan:
             self._archive.landmarks(at, min(at + _FRAMES_READ, end))
             for at in range(begin, end, _FRAMES_READ)
         ]
-        frames = np.concatenate([frames for frames, _ in spans]) - begin
-        pitched = np.concatenate([quarter_bins(frequencies) for _, frequencies in spans])
-        bins = np.minimum(np.rint(pitched / 4).astype(np.int64), N_BINS - 1)
-        n_blocks = -(-(end - begin) // _BLOCK)
-        starts = np.searchsorted(frames // _BLOCK, np.arange(n_blocks + 1)).astype(np.int32)
-        columns = (frames % _BLOCK * N_BINS + bins).astype(np.int32)
-        ones = np.ones(len(columns), dtype=np.int16)
-        shape = (n_blocks, _BLOCK * N_BINS)
-        return _Contents(recording_ids, begin, sparse.csr_array((ones, columns, starts), shape))
+        frames = np.concatenate([np.empty(0, np.int64), *(frames for frames, _ in spans)])
+        pitched = [quarter_bins(frequencies) for _, frequencies in spans]
+        bins = np.rint(np.concatenate([np.empty(0, np.uint16), *pitched]) / 4).astype(np.int64)
+        steps = np.diff(frames, prepend=frames[:1])
+        closed_up = np.cumsum(np.minimum(steps, _LONGEST_GAP))
+        after_gap = steps > _LONGEST_GAP
+        after_gap[:1] = True
+        n_blocks = int(closed_up[-1]) // _BLOCK + 1 if len(closed_up) else 0
+        starts = np.searchsorted(closed_up // _BLOCK, np.arange(n_blocks + 1)).astype(np.int32)
+        columns = closed_up % _BLOCK * N_BINS + np.minimum(bins, N_BINS - 1)
+        entries = (np.ones(len(columns), dtype=np.int16), columns.astype(np.int32), starts)
+        matrix = sparse.csr_array(entries, (n_blocks, _BLOCK * N_BINS))
+        return _Contents(recording_ids, frames[after_gap], closed_up[after_gap], matrix)
 
 
 def _table(spectrum: NDArray[np.int16]) -> tuple[NDArray[np.int16], int]:

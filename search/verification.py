@@ -21,8 +21,10 @@ _MARGIN = 80  # frames around the query that lags may reach into
 _LAGS = np.concatenate([np.arange(-2, 3), np.arange(-72, -5, 2), np.arange(6, 73, 2)])
 _FAR = np.concatenate([np.arange(-329, -72), np.arange(73, 330)])  # 1.2 to 5.3 s: beats and bars
 _LEAST_INSIDE = 0.4  # of the landmarks, at lags that are compared with the right one
+_LEAST_SHARED = 96  # frames of the query, 1.5 s: less than that and chance finds a lag
 _LOOP = 0.8  # of a recording's landmarks; where as many recur, it is a loop, bare of all else
-_SAME_LOOP = 0.35  # of what recurs in a query is that loop; of other loops, less is
+_SAME_LOOP = 0.4  # of what recurs in a query is that loop; of other loops, less is
+_MORE = 4.5  # standard deviations, of what is in place and recurs not, more than after the lag
 _MAIN = slice(0, 5)  # the lags that may be right: votes tell a place to some two frames
 _NULL = slice(5, None)
 
@@ -249,6 +251,7 @@ class Verifier:
         inside = (moved >= 0) & (moved < self.n_frames)
         n_inside = np.count_nonzero(inside, axis=1)
         enough = n_inside >= _LEAST_INSIDE * len(rows)
+        enough &= np.abs(_FAR) <= self.n_frames - _LEAST_SHARED
         if in_place <= 0 or not enough.any():
             return 0.0
         moved, inside = np.where(inside[enough], moved[enough], 0), inside[enough]
@@ -256,38 +259,46 @@ class Verifier:
         gains = (((rises - usual) / spread) * inside).sum(axis=1) / n_inside[enough]
         best = int(np.argmax(gains))
         lag = int(_FAR[enough][best])
-        if self._is_loop(rows[inside[best]] + lag, pitched[inside[best]], all_landmarks, lag):
+        if self._is_more_than_beat(rows[inside[best]], pitched[inside[best]], all_landmarks, lag):
             return 0.0
         return max(float(gains[best]) / in_place, 0.0)
 
-    def _is_loop(
+    def _is_more_than_beat(
         self,
-        again: NDArray[np.int64],
+        rows: NDArray[np.int64],
         pitched: NDArray[np.float32],
         landmarks: tuple[NDArray[np.int64], NDArray[np.float32]],
         lag: int,
     ) -> bool:
-        """Say whether the recording is the same again after a lag, and the query just as it is.
+        """Say whether the query is the recording, though that fits after a lag as well.
 
-        Noise does not recur: of what recurs in the query, the recording has to have its share.
+        Noise does not recur. So, of what recurs in the query, a recording that is a bare loop has
+        to have its share; and of what does not recur, another recording has more in place.
 
         Parameters
         ----------
-        again, pitched
-            Where and at which frequency some landmarks of the recording would have to recur.
+        rows, pitched
+            Some landmarks of the recording, those that still fall on the query after the lag.
         landmarks
             All of them.
         """
-        of_recording = np.zeros((self.n_frames + 2, self._peaks.shape[1]), dtype=np.bool_)
-        _mark(of_recording, landmarks[0] + 1, landmarks[1])
-        if of_recording[again + 1, (pitched / _CELL).astype(np.int64)].mean() < _LOOP:
-            return False
-        rows, cells = self._found[0], (self._found[1] / _CELL).astype(np.int64)
-        recurs = (rows < self.n_frames) & (rows + lag >= 0) & (rows + lag < self.n_frames)
-        rows, cells = rows[recurs], cells[recurs]
-        recurs = self._peaks[rows + lag + _MARGIN, cells]
-        explained = np.count_nonzero(of_recording[rows[recurs] + 1, cells[recurs]])
-        return bool(explained >= max(_SAME_LOOP * np.count_nonzero(recurs), 1))
+        raster = np.zeros((self.n_frames + 2, self._peaks.shape[1]), dtype=np.bool_)
+        _mark(raster, landmarks[0] + 1, landmarks[1])
+        of_recording, of_query = raster[1:-1], self._peaks[_MARGIN:-_MARGIN]
+        own = self._found[0] < self.n_frames
+        peaks = self._found[0][own], (self._found[1][own] / _CELL).astype(np.int64)
+        later, earlier = _has(of_query, *peaks, lag), _has(of_query, *peaks, -lag)
+        here = _has(of_recording, *peaks, 0)
+        if _has(of_recording, rows, (pitched / _CELL).astype(np.int64), lag).mean() >= _LOOP:
+            return bool(here[later].sum() >= max(_SAME_LOOP * np.count_nonzero(later), 1))
+        new = peaks[0][~(later | earlier)], peaks[1][~(later | earlier)]
+        n_here = int(_has(of_recording, *new, 0).sum())
+        n_there = 0.0
+        for away in (lag, -lag):
+            inside = np.count_nonzero((new[0] - away >= 0) & (new[0] - away < self.n_frames))
+            fits = _has(of_recording, *new, -away).sum() / max(inside, 1)
+            n_there = max(n_there, float(fits) * len(new[0]))
+        return n_here - n_there >= _MORE * float(np.sqrt(n_here + n_there + 1))
 
     def _gains(
         self, rows: NDArray[np.int64], pitched: NDArray[np.float32], lags: NDArray[np.int64]
@@ -319,6 +330,15 @@ class Verifier:
         occupied = np.count_nonzero(np.bincount(groups, minlength=n_groups))
         total = np.mean([np.clip(sums, -most, most).sum() for most in _MOST_PER_GROUP])
         return float(total / np.sqrt(0.7 * n_groups + 0.3 * occupied + 1))
+
+
+def _has(
+    raster: NDArray[np.bool_], rows: NDArray[np.int64], cells: NDArray[np.int64], lag: int
+) -> NDArray[np.bool_]:
+    """Return whether a raster is marked where points fall after a lag; not outside of it."""
+    moved = rows + lag
+    inside = (moved >= 0) & (moved < len(raster))
+    return inside & raster[np.where(inside, moved, 0), cells]
 
 
 def _mark(
