@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from db.landmarks import Landmarks
 
-
 UNREAD: Final = "unread"
 """In the place of a sidecar's digest: it could not be read, so what is stored of it stays."""
 

@@ -19,6 +19,7 @@ from sqlalchemy import text
 
 from db import overview
 from db.catalogue import Catalogue
+from db.errors import CatalogueError
 from db.fingerprint_index import FingerprintIndex
 from db.keywords import search_keywords
 from db.records import RecordingInfo
@@ -284,6 +285,21 @@ def test_postings_that_cannot_be_written_are_a_note_and_lose_nothing(
     assert outcomes(summary) == {"updated": 5}
     assert any("searches go by the database" in note for note in summary.notes)
     assert len(catalogue.recordings_with_fingerprint(FINGERPRINTER)) == 5
+
+
+def test_a_catalogue_that_cannot_be_written_to_is_more_than_a_note_on_an_index(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    with catalogue.transaction(of_contents=False) as session:
+        session.execute(
+            text(
+                "CREATE TRIGGER full BEFORE INSERT ON index_files "
+                "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+            )
+        )
+    with pytest.raises(CatalogueError, match="cannot be written to"):
+        index(catalogue, archive / "a.wav", fingerprints=False, describe=False)
+    assert list(by_path(catalogue)) == ["a.wav"]
 
 
 def test_no_index_of_vectors_stays_in_memory_once_it_is_written(
