@@ -36,6 +36,10 @@ class UnknownName(CatalogueError):
     """No collection, recording or encoder has this name in the catalogue."""
 
 
+class IndexFolderUnusable(CatalogueError):
+    """This machine's index files of a catalogue on a server cannot be kept where they belong."""
+
+
 class EncoderMismatch(CatalogueError):
     """Vectors of two encoders would be compared; the message names both."""
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from db.errors import CatalogueError, TurnMissed
+from db.errors import IndexFolderUnusable, TurnMissed
 from db.index_folder import write_atomically
 from db.lock import described_holder, name_holder
 
@@ -56,7 +56,7 @@ class IndexCache:
         TurnMissed
             If another process has not finished within a minute; the message names it. Who is
             patient (`db.patience`) tells that, and waits on.
-        CatalogueError
+        IndexFolderUnusable
             If nothing can be written to the folder.
         """
         if not self._is_one_of_many:
@@ -71,7 +71,7 @@ class IndexCache:
                 f"{described_holder(self._holder)}: wait until it has finished, or stop it"
             ) from None
         except OSError as error:
-            raise CatalogueError(
+            raise IndexFolderUnusable(
                 f"no index can be kept in {self.folder}: {error.strerror}; give yourself the right "
                 "to write there, or set XDG_DATA_HOME to another folder"
             ) from error

@@ -5,12 +5,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from db.landmarks import Landmarks
+
+UNREAD: Final = "unread"
+"""In the place of a sidecar's digest: it could not be read, so what is stored of it stays."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,8 +150,9 @@ def _counts(rows: Iterable[Sequence[Any]]) -> dict[int, dict[str, int]]:
     return counts
 
 
-def _file_info(row: FileRow, collection: str, root: str) -> FileInfo:
-    description = Description(
+def description_of(row: FileRow) -> Description:
+    """Return what is stored of a file's description."""
+    return Description(
         row.title,
         row.description,
         row.creator,
@@ -162,7 +163,10 @@ def _file_info(row: FileRow, collection: str, root: str) -> FileInfo:
         tuple(row.tags),
         row.extra,
     )
-    return FileInfo(row.id, collection, root, row.path, row.missing_since, description)
+
+
+def _file_info(row: FileRow, collection: str, root: str) -> FileInfo:
+    return FileInfo(row.id, collection, root, row.path, row.missing_since, description_of(row))
 
 
 def _technical(row: RecordingRow) -> Technical:

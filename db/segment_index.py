@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from db.catalogue import Catalogue
 from db.changes import last_change
@@ -162,6 +163,7 @@ class SegmentIndex:
         except CollectionGone:
             # A writer may have put another in its place; else what can be had comes from SQL.
             with self._changing:
+                self._renew()
                 self._take(self._store.load(), self._store, self._read())
             return self._search(queries, k, recording_ids)
 
@@ -206,6 +208,7 @@ class SegmentIndex:
             If that cannot be done; the catalogue is none the worse for it.
         """
         with self._changing:
+            self._renew()
             loaded = self._store.save(writer, self._bring_in_step, thorough=thorough)
             self._take(loaded, self._store, self._read())
 
@@ -239,6 +242,7 @@ class SegmentIndex:
 
     def _follow(self) -> None:
         """Search what is kept by now, where it is kept by now."""
+        self._renew()
         exchange, store, loaded = self._read(), self._store, self._loaded
         is_open, place = self._seen is not None, vector_location(self._catalogue)
         if place != store.place:
@@ -261,19 +265,32 @@ class SegmentIndex:
             return store, loaded
         return new, found
 
+    def _renew(self) -> None:
+        """Begin anew if the vectors have been removed and made again: all is by other numbers."""
+        with self._catalogue.session() as session:
+            id_ = self._row(session).id
+        if id_ != self._encoder_id:
+            self._encoder_id, self._in_step = id_, None
+            self._stored = _ranges_reader(id_)
+            self._store = open_store(self._catalogue, id_, self.encoder)
+
+    def _row(self, session: Session) -> EncoderRow:
+        row = session.scalar(select(EncoderRow).where(EncoderRow.name == self.encoder.name))
+        if row is None:
+            raise UnknownName(f"the vectors by {self.encoder.name} have been removed")
+        return row
+
     def _read(self) -> Exchange | None:
         """Read what recordings own; return how that differs from what an index is in step with.
 
         None if it may differ in anything.
         """
         with self._catalogue.session() as session:
-            row = session.scalar(select(EncoderRow).where(EncoderRow.name == self.encoder.name))
-            if row is None:
-                raise UnknownName(f"the vectors by {self.encoder.name} have been removed")
-            if row.id != self._encoder_id:  # they have been removed and made again
-                self._encoder_id = row.id
-                self._stored = _ranges_reader(row.id)
-                self._store = open_store(self._catalogue, row.id, self.encoder)
+            row = self._row(session)
+            if row.id != self._encoder_id:  # since `_renew`, so that no store is mixed with another
+                raise VectorIndexError(
+                    f"the vectors by {self.encoder.name} were made again meanwhile: try again"
+                )
             before = self._stored.number
             is_known = self._in_step is not None and self._in_step.number == before
             exchange = self._stored.read(session, row.next_segment)

@@ -12,7 +12,8 @@ from db.changes import touch
 from db.errors import UnknownName
 from db.features import FeatureStore, note_removal
 from db.full_text import delete_full_text, full_text_ids, put_full_text
-from db.records import Analysis, Description, Failure, FileState, Technical
+from db.records import UNREAD, Analysis, Description, Failure, FileState, Technical
+from db.rows import description_of
 from db.schema import (
     CollectionRow,
     FailureRow,
@@ -217,6 +218,7 @@ def _add_recording(session: Session, analysis: Analysis, technical: Technical) -
 def _link_file(session: Session, analysis: Analysis, recording_id: int) -> Outcome:
     here = (FileRow.collection_id == analysis.collection_id) & (FileRow.path == analysis.path)
     row = session.scalar(select(FileRow).where(here))
+    description = analysis.description
     before = None if row is None else row.recording_id
     outcome = Outcome.UPDATED if before == recording_id else Outcome.REPLACED
     if row is None:
@@ -225,6 +227,8 @@ def _link_file(session: Session, analysis: Analysis, recording_id: int) -> Outco
     if row is None:
         row = FileRow(first_seen_at=now(), tags=[], extra={})
         session.add(row)
+    elif analysis.sidecar_digest == UNREAD:
+        description = description_of(row)
     row.collection_id = analysis.collection_id
     row.path = analysis.path
     row.recording_id = recording_id
@@ -233,7 +237,7 @@ def _link_file(session: Session, analysis: Analysis, recording_id: int) -> Outco
     row.missing_since = None
     row.embedded = dict(analysis.embedded)
     row.sidecar_digest = analysis.sidecar_digest
-    describe(session, row, analysis.description)
+    describe(session, row, description)
     if before is not None and before != recording_id:
         touch(session, [before])
         # Moved onto a name that was taken: the old name's entry goes, as with any move.

@@ -21,3 +21,7 @@ class NewerModel(EncoderError):
 
 class ManifestError(IndexingError):
     """A manifest cannot be read, breaks its format, or a file does not match its checksum."""
+
+
+class ManifestUnread(ManifestError):
+    """A manifest or sidecar is there and cannot be read, which says nothing of what is in it."""

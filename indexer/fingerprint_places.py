@@ -106,19 +106,20 @@ def repair_parts(catalogue: Catalogue) -> list[str]:
 
 def forget_parts(catalogue: Catalogue, scheme: str) -> list[str]:
     """End what kept a scheme that has been forgotten; return what could not be done, in words."""
-    remove_part_folders(catalogue, scheme)
-    cluster = cluster_of_fingerprints(catalogue)
-    if cluster is None:
-        return []
+    cluster, notes = cluster_of_fingerprints(catalogue), list[str]()
     try:
-        from indexer.ray_parts import end_parts
+        if cluster is not None:
+            from indexer.ray_parts import end_parts
 
-        return end_parts(catalogue, cluster, scheme=scheme, for_good=True)
+            notes = end_parts(catalogue, cluster, scheme=scheme, for_good=True)
     except EchoicError as error:
-        return [
+        notes = [
             f"the parts of {scheme} on {cluster} could not be ended ({error}): `echoic repair` "
             "ends them when it answers"
         ]
+    # What is left: of parts that were there before, or could not do it themselves.
+    remove_part_folders(catalogue, scheme)
+    return notes
 
 
 def move_fingerprints(writer: CatalogueWriter, location: str) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from db.errors import StorageError, StorageUnreachable
 from db.records import Description
 from db.storage import AnyFile, file_at
-from indexer.errors import ManifestError
+from indexer.errors import ManifestError, ManifestUnread
 from indexer.metadata import merge, metadata_from, split_tags
 from indexer.spellings import ByPath
 
@@ -27,6 +27,9 @@ _MAX_SIDECAR_BYTES = 10_000_000
 
 FOLDER_MANIFEST = "manifest.csv"
 """The name under which a folder's manifest is found."""
+
+STAYS = "what it said when it was last read stays"
+"""What to tell of a manifest or sidecar that could not be read."""
 
 
 @dataclass(frozen=True)
@@ -185,9 +188,9 @@ def _opened(path: AnyFile) -> Iterator[BinaryIO]:
     except StorageUnreachable:
         raise  # nothing is known of it
     except StorageError as error:
-        raise ManifestError(str(error)) from error
+        raise ManifestUnread(str(error)) from error
     except OSError as error:
-        raise ManifestError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ManifestUnread(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _entries(path: AnyFile, warnings: list[str], strict: bool) -> Iterator[ManifestEntry]:
@@ -368,6 +371,11 @@ def sidecar_metadata(
     -------
     Description or None
         None if there is no sidecar, or it is damaged.
+
+    Raises
+    ------
+    ManifestUnread
+        If it is there and cannot be read.
     """
     for sidecar in (path.with_name(path.name + ".json"), path.with_suffix(".json")):
         if not is_there(sidecar):
@@ -376,6 +384,8 @@ def sidecar_metadata(
         description = None
         try:
             description = _sidecar(sidecar, read or read_sidecar, notes)
+        except ManifestUnread:
+            raise
         except ManifestError as error:
             notes.append(str(error))
         warnings.extend(f"{sidecar}: {note}" for note in notes)
@@ -398,9 +408,9 @@ def _sidecar(path: AnyFile, read: Callable[[AnyFile], bytes], notes: list[str]) 
     except StorageUnreachable:
         raise  # nothing is known of it
     except StorageError as error:
-        raise ManifestError(str(error)) from error
+        raise ManifestUnread(f"{path}: {error}") from error
     except OSError as error:
-        raise ManifestError(f"cannot be read: {error.strerror}") from error
+        raise ManifestUnread(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested too deeply
         raise ManifestError(f"not JSON: {error}") from error
     if not isinstance(content, dict):
@@ -446,6 +456,7 @@ class FolderManifests:
         self._root = root
         self._is_there = is_there
         self._folders: dict[PurePosixPath, ByPath[Description]] = {}
+        self._unread: set[PurePosixPath] = set()
         self.warnings: list[str] = []
 
     def for_file(self, relative_path: str) -> Description | None:
@@ -458,10 +469,21 @@ class FolderManifests:
         ]
         return merge(*found) if found else None
 
+    def are_read(self, relative_path: str) -> bool:
+        """Tell whether all could be read that may say something of a file `for_file` was asked."""
+        folders = PurePosixPath(relative_path).parents
+        return not self._unread or self._unread.isdisjoint(folders)
+
     def _folder(self, folder: PurePosixPath) -> ByPath[Description]:
         if folder not in self._folders:
             path = (folder / FOLDER_MANIFEST).as_posix()
-            self._folders[folder] = ByPath(self._load(file_at(self._root, path)))
+            entries: dict[str, Description] = {}
+            try:
+                entries = self._load(file_at(self._root, path))
+            except ManifestUnread as error:
+                self._unread.add(folder)
+                self.warnings.append(f"{error}; {STAYS}")
+            self._folders[folder] = ByPath(entries)
         return self._folders[folder]
 
     def _load(self, path: AnyFile) -> dict[str, Description]:
@@ -470,6 +492,8 @@ class FolderManifests:
         warnings: list[str] = []
         try:
             entries = list(_entries(path, warnings, strict=False))
+        except ManifestUnread:
+            raise
         except ManifestError as error:
             self.warnings.append(str(error))
             return {}

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from db.errors import CatalogueError, CatalogueUnreachable, PostingsError, UnknownName
+from db.errors import (
+    IndexFolderUnusable,
+    PostingsError,
+    TurnMissed,
+    UnknownName,
+    VectorIndexError,
+)
 from db.fingerprint_index import save_fingerprint_index
 from db.fingerprint_location import cluster_of_fingerprints
 from db.overview import has_unsaved_fingerprints, lags_behind
@@ -188,7 +194,7 @@ class _Run:
         self._stop = stop
         self._summary = Summary()
         self._again: deque[Job] = deque()
-        self._chances = SecondChances(writer.catalogue.outlast)
+        self._chances = SecondChances(self._outlast)
         self._batch: list[tuple[Job, Report]] = []
         self._committed_at = time.monotonic()
         self._n_unsaved = 0
@@ -296,6 +302,11 @@ class _Run:
                 self._commit()
         self._commit()
 
+    def _outlast(self, look: Callable[[], None]) -> None:
+        """Ask for a storage, as long as it is waited for; what is done does not wait."""
+        self._commit()
+        self._writer.catalogue.outlast(look)
+
     def _is_held_back(self, job: Job, report: Report | WorkerDied) -> bool:
         """Tell whether a file is not at fault, so that nothing is recorded of it."""
         if isinstance(report, WorkerDied):
@@ -361,14 +372,15 @@ class _Run:
             self._save(partial(self._save_index, encoder))
 
     def _save(self, save: Callable[[], None]) -> None:
-        """Save an index; that it cannot be ends no run, for all is committed that it would hold."""
+        """Save an index; that it cannot be ends no run, for all is committed that it would hold.
+
+        What is wrong with the catalogue itself does.
+        """
         try:
             self._writer.catalogue.outlast(save)
-        except CatalogueUnreachable:
-            raise
         except UnknownName as error:  # it has been forgotten meanwhile
             self._note(str(error))
-        except CatalogueError as error:
+        except (VectorIndexError, PostingsError, IndexFolderUnusable, TurnMissed) as error:
             self._note(f"{error}; searches go by the database until then")
 
     def _note(self, note: str) -> None:

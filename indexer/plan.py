@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from db.catalogue import Catalogue
-from db.records import CollectionInfo, Description, Failure, FileState, KnownFile
+from db.records import UNREAD, CollectionInfo, Description, Failure, FileState, KnownFile
 from indexer.analysis import DESCRIPTOR_SCHEME, READ_STAGE, Features, Job
 from indexer.errors import IndexingError
 from indexer.metadata import merge
@@ -148,8 +148,22 @@ def _lacking(catalogue: Catalogue, wanted: Features) -> Callable[[int], Features
     return lacking
 
 
-Describe = Callable[[str], Description | None]
-"""Gives what sidecars and manifests say of a path; None when they say nothing."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What sidecars and manifests say of a file.
+
+    Attributes
+    ----------
+    digest : str or None
+        Of the description; None if they say nothing, `UNREAD` if one of them could not be read.
+    """
+
+    description: Description
+    digest: str | None
+
+
+Describe = Callable[[str], Said]
+"""Gives what sidecars and manifests say of a path."""
 
 
 class Planner:
@@ -209,12 +223,11 @@ class Planner:
 
     def _consider(self, found: Found) -> None:
         known = self._known.get(found.path)
-        sidecar = self._describe(found.path)
-        digest = sidecar.digest() if sidecar else None
+        said = self._describe(found.path)
         unchanged = known is not None and known.state == found.state
         is_complete = known is not None and self._contents.is_complete(known.content_hash)
         if known is not None and unchanged and is_complete and not self._wanted.verify:
-            self._keep(known, sidecar, digest)
+            self._keep(known, said)
             return
         failure = self._failures.get(found.path)
         if failure is not None and not self._worth_another_try(failure, found.state):
@@ -226,21 +239,21 @@ class Planner:
                 self._collection.root,
                 found.path,
                 found.state,
-                sidecar or Description(),
-                digest,
+                said.description,
+                said.digest,
                 self._wanted.features,
                 self._contents.lacking([known.content_hash] if known else []),
             )
         )
 
-    def _keep(self, known: KnownFile, sidecar: Description | None, digest: str | None) -> None:
+    def _keep(self, known: KnownFile, said: Said) -> None:
         if known.path in self._failures:
             self.plan.gone_failures.append(known.path)
         if known.missing:
             self.plan.returned.append(known.id)
-        if digest != known.sidecar_digest:
-            merged = merge(sidecar or Description(), Description.from_mapping(known.embedded))
-            self.plan.redescriptions.append(Redescription(known.id, merged, digest))
+        if said.digest not in (known.sidecar_digest, UNREAD):
+            merged = merge(said.description, Description.from_mapping(known.embedded))
+            self.plan.redescriptions.append(Redescription(known.id, merged, said.digest))
         self.plan.n_unchanged += 1
 
     def _worth_another_try(self, failure: Failure, state: FileState) -> bool:

@@ -5,14 +5,14 @@ from pathlib import Path, PurePath
 
 from db.catalogue import Catalogue
 from db.errors import StorageError
-from db.records import CollectionInfo, Description
+from db.records import UNREAD, CollectionInfo, Description
 from db.remote import RemoteTree, checked_address, is_address, is_folder
 from db.storage import file_at
 from db.writer import CatalogueWriter
-from indexer.errors import IndexingError
-from indexer.manifest import FolderManifests, read_manifest, sidecar_metadata
+from indexer.errors import IndexingError, ManifestUnread
+from indexer.manifest import STAYS, FolderManifests, read_manifest, sidecar_metadata
 from indexer.metadata import merge
-from indexer.plan import KnownContents, Plan, Planner, Wanted
+from indexer.plan import KnownContents, Plan, Planner, Said, Wanted
 from indexer.reach import Reach
 from indexer.spellings import ByPath, DiskSpellings
 
@@ -292,19 +292,24 @@ class _Describer:
     def warnings(self) -> list[str]:
         return [*self._folders.warnings, *self._sidecar_warnings]
 
-    def __call__(self, path: str) -> Description | None:
-        said = (
-            self._listed.get(path),
-            sidecar_metadata(
+    def __call__(self, path: str) -> Said:
+        beside, are_read = None, True
+        try:
+            beside = sidecar_metadata(
                 file_at(self._root, path),
                 warnings=self._sidecar_warnings,
                 is_there=self._is_file,
                 read=self._read,
-            ),
-            self._folders.for_file(path),
-        )
+            )
+        except ManifestUnread as error:
+            are_read = False
+            self._sidecar_warnings.append(f"{error}; {STAYS}")
+        said = (self._listed.get(path), beside, self._folders.for_file(path))
         parts = [part for part in said if part is not None]
-        return merge(*parts) if parts else None
+        merged = merge(*parts)
+        if not (are_read and self._folders.are_read(path)):
+            return Said(merged, UNREAD)
+        return Said(merged, merged.digest() if parts else None)
 
 
 def _is_any_there(root: str, paths: tuple[str, ...]) -> bool:

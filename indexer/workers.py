@@ -145,7 +145,7 @@ class WorkerPool(Generic[Job, Result]):
             worker.connection.close()
             worker.process.kill()
         for worker in self._workers:
-            worker.process.join(_TO_END_S)  # longer only if a disk keeps it from ending
+            _see_end(worker.process)
         self._workers.clear()
 
     def _hand_out(self, jobs: Iterator[Job]) -> None:
@@ -195,7 +195,7 @@ class WorkerPool(Generic[Job, Result]):
             return _GoesOn()
         worker.process.kill()
         worker.connection.close()
-        worker.process.join(_TO_END_S)
+        _see_end(worker.process)
         self._workers[self._workers.index(worker)] = self._start()
         return WorkerDied(f"ended after {self._patience_s:g} s without progress")
 
@@ -206,6 +206,14 @@ class WorkerPool(Generic[Job, Result]):
             process.start()
         theirs.close()  # else the end of the process would not close the pipe
         return _Worker(process, ours)
+
+
+def _see_end(process: BaseProcess) -> None:
+    """Wait for a process that was killed, unless a disk that does not answer keeps it."""
+    process.join(_TO_END_S)
+    if process.is_alive():
+        # Else Python would wait for it without end before it exits itself.
+        multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import forkserver
@@ -104,11 +104,15 @@ class Guard:
     refused : dict of str to (int, str)
         Status and code with which it answers who asks for the bytes of an object whose address
         ends so.
+    on_refusal : callable
+        Called before it refuses.
     """
 
     def __init__(self, url: str) -> None:
         self.refused: dict[str, tuple[int, str]] = {}
         self.asked: list[str] = []
+        self.on_refusal: Callable[[], None] = lambda: None
+        guard = self
         guarded, refused, asked_for = url.rpartition("/")[2], self.refused, self.asked
 
         class Handler(BaseHTTPRequestHandler):
@@ -117,12 +121,16 @@ class Guard:
                 asked_for.append(f"{self.command} {path}")
                 for end, (status, code) in refused.items():
                     if self.command == "GET" and path.endswith(end):
+                        guard.on_refusal()
                         said = f"<Error><Code>{code}</Code><Message>no</Message></Error>"
                         return self._answer(status, {}, said.encode())
                 asked = http.client.HTTPConnection(guarded)
-                asked.request(self.command, self.path, headers=dict(self.headers))
-                answer = asked.getresponse()
-                return self._answer(answer.status, dict(answer.headers), answer.read())
+                try:
+                    asked.request(self.command, self.path, headers=dict(self.headers))
+                    answer = asked.getresponse()
+                    return self._answer(answer.status, dict(answer.headers), answer.read())
+                except OSError:  # it was stopped: neither does this answer
+                    self.close_connection = True
 
             do_HEAD = do_GET  # noqa: N815
 

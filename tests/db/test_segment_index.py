@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,27 @@ def test_an_encoder_without_vectors_is_named_with_those_that_have_some(
 ) -> None:
     with pytest.raises(UnknownName, match=r"laion-clap/x.*test/1"):
         SegmentIndex.open(writer.catalogue, "laion-clap/x")
+
+
+def test_an_index_that_was_open_while_its_vectors_were_made_again_saves_the_new_ones(
+    catalogue: Catalogue,
+) -> None:
+    newer = replace(ENCODER, name="test/2")  # keeps the number of the other from being used again
+    with CatalogueWriter(catalogue) as writer:
+        tapes = writer.add_collection("tapes", "/tapes").id
+        writer.store([analysis(tapes, "1.wav"), analysis(tapes, "2.wav", encoder=newer)])
+        index = SegmentIndex.open(catalogue, ENCODER.name)
+        index.save(writer)
+    with CatalogueWriter(catalogue) as another:
+        another.forget_encoder(ENCODER.name)
+        another.store([analysis(tapes, f"{i}.wav", n_segments=4) for i in range(3, 6)])
+    with CatalogueWriter(catalogue) as writer:
+        index.save(writer)
+    assert_in_step(index, catalogue)
+    assert index.is_saved()
+    later = SegmentIndex.open(catalogue, ENCODER.name)
+    assert later.is_saved()
+    assert_in_step(later, catalogue)
 
 
 def test_threads_may_search_while_recordings_come_and_go(

@@ -19,13 +19,14 @@ from sqlalchemy import text
 
 from db import overview
 from db.catalogue import Catalogue
+from db.errors import CatalogueError
 from db.fingerprint_index import FingerprintIndex
 from db.keywords import search_keywords
 from db.records import RecordingInfo
 from db.segment_index import SegmentIndex
 from db.writer import CatalogueWriter
 from indexer.fingerprint import DEFAULT_FINGERPRINTER, load_fingerprinter
-from indexer.pipeline import Done, Event, Failed, Indexing, Summary, run
+from indexer.pipeline import Done, Event, Failed, Indexing, Planned, Summary, run
 from indexer.plan import EmptyFolder, Wanted
 from indexer.sources import SourceError, failed_sources, folder_source, manifest_source
 from tests.indexer.conftest import write_sound
@@ -284,6 +285,21 @@ def test_postings_that_cannot_be_written_are_a_note_and_lose_nothing(
     assert outcomes(summary) == {"updated": 5}
     assert any("searches go by the database" in note for note in summary.notes)
     assert len(catalogue.recordings_with_fingerprint(FINGERPRINTER)) == 5
+
+
+def test_a_catalogue_that_cannot_be_written_to_is_more_than_a_note_on_an_index(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    with catalogue.transaction(of_contents=False) as session:
+        session.execute(
+            text(
+                "CREATE TRIGGER full BEFORE INSERT ON index_files "
+                "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+            )
+        )
+    with pytest.raises(CatalogueError, match="cannot be written to"):
+        index(catalogue, archive / "a.wav", fingerprints=False, describe=False)
+    assert list(by_path(catalogue)) == ["a.wav"]
 
 
 def test_no_index_of_vectors_stays_in_memory_once_it_is_written(
@@ -600,6 +616,42 @@ def test_sidecars_and_folder_manifests_are_read_and_their_changes_noticed(
     assert (said.title, said.description) == ("Shipyard", "at dawn")
     assert search_keywords(catalogue, "harbour", 5) == []
     assert len(search_keywords(catalogue, "shipyard", 5)) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="makes files unreadable as Linux can")
+def test_what_descriptions_said_stays_while_they_cannot_be_read(
+    catalogue: Catalogue, archive: Path
+) -> None:
+    sidecar, manifest = archive / "a.wav.json", archive / "manifest.csv"
+    sidecar.write_text(json.dumps({"title": "Harbour"}))
+    manifest.write_text("path,title\nb.flac,Shipyard\n")
+    warnings = list[str]()
+
+    def note(event: Event) -> None:
+        if isinstance(event, Planned):
+            warnings.extend(event.plan.warnings)
+
+    def titles() -> list[str]:
+        found = by_path(catalogue)
+        return [found[path].files[0].description.title for path in ("a.wav", "b.flac")]
+
+    index(catalogue, archive, fingerprints=False, describe=False)
+    for file in (sidecar, manifest):
+        file.unlink()
+        file.symlink_to("/proc/self/mem")  # is there, and fails to be read
+    summary = index(catalogue, archive, fingerprints=False, describe=False, on_event=note)
+    assert (summary.n_redescribed, titles()) == (0, ["Harbour", "Shipyard"])
+    assert [warning.split(": ")[0] for warning in warnings] == [str(manifest), str(sidecar)]
+    assert all("what it said when it was last read stays" in warning for warning in warnings)
+    # What is stored meanwhile: features that the audio lacks, and other audio under its name.
+    write_sound(archive / "a.wav", seed=80)
+    assert outcomes(index(catalogue, archive, describe=False)) == {"replaced": 1, "updated": 4}
+    assert (titles(), len(search_keywords(catalogue, "harbour", 5))) == (["Harbour", "Shipyard"], 1)
+    sidecar.unlink()
+    manifest.unlink()
+    sidecar.write_text(json.dumps({"title": "Lighthouse"}))
+    index(catalogue, archive, describe=False)
+    assert titles() == ["Lighthouse", ""]
 
 
 def test_a_manifest_indexes_the_files_on_it_and_describes_them_from_then_on(

@@ -228,6 +228,35 @@ def test_files_that_the_storage_does_not_give_fail_and_the_others_do_not(
     assert (len(paths(catalogue, missing=False)), summary.notes) == (2, [])
 
 
+def test_what_is_done_is_committed_before_a_storage_is_waited_for(
+    guard: Guard,
+    server: S3ServerForTests,
+    bucket: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("indexer.pipeline._COMMIT_AFTER_S", 600.0)  # all is done before that
+    guard.refused.update(dict.fromkeys(("/c.ogg", "/d.wav", "/e.wav"), (403, "AccessDenied")))
+    guard.on_refusal = server.stop
+    committed: list[set[str]] = []
+
+    def hear(sentence: str) -> None:
+        if sentence.startswith("Waiting: s3://"):
+            committed.append(paths(catalogue, missing=False))
+            guard.refused.clear()
+            server.start()
+
+    patience = Patience(hear, threading.Event(), most_s=60.0)
+    with Catalogue.open(tmp_path / "catalogue", create=True, patience=patience) as catalogue:
+        try:
+            index(catalogue, address(bucket))
+        finally:
+            server.stop()
+            server.start()
+        assert committed == [{"a.wav", "b.flac"}]
+        assert len(paths(catalogue, missing=False)) == 6
+
+
 def test_descriptions_that_the_storage_does_not_give_are_reported_as_those_of_a_folder(
     guard: Guard, bucket: Path, catalogue: Catalogue
 ) -> None:

@@ -2,12 +2,12 @@
 
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import psutil
 import pytest
@@ -133,9 +133,7 @@ def test_workers_end_when_their_parent_is_killed() -> None:
             time.sleep(60)
         """
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
-    ) as parent:
+    with Popen([sys.executable, "-c", script], stdout=PIPE, text=True) as parent:
         assert parent.stdout and parent.stdout.readline() == "ready\n"
         children = psutil.Process(parent.pid).children(recursive=True)
         assert len(children) >= 2
@@ -145,6 +143,50 @@ def test_workers_end_when_their_parent_is_killed() -> None:
             children = [c for c in children if c.is_running() and c.status() != "zombie"]
             time.sleep(0.05)
     assert children == []
+
+
+# Stopped by its tracer on its way out, as by a disk that does not answer: SIGKILL does not help.
+_HOLD = """
+import ctypes, sys
+ptrace = ctypes.CDLL(None).ptrace
+ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+SEIZE, WHEN_IT_EXITS = 0x4206, 0x40
+print(ptrace(SEIZE, int(sys.argv[1]), None, WHEN_IT_EXITS), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="holds a process as Linux can")
+def test_a_worker_that_cannot_be_killed_does_not_keep_the_run_from_ending() -> None:
+    script = textwrap.dedent(
+        """
+        from indexer import workers
+        from tests.indexer.test_workers import prepare
+        workers._TO_END_S = 0.5
+        pool = workers.WorkerPool(1, prepare, patience_s=1.0)
+        list(pool.run(iter(["a"]), tick_s=0.1))
+        print(pool._workers[0].process.pid, flush=True)
+        input()
+        list(pool.run(iter(["hang"]), tick_s=0.1))
+        pool.close()
+        """
+    )
+    with Popen([sys.executable, "-c", script], stdin=PIPE, stdout=PIPE, text=True) as parent:
+        assert parent.stdin and parent.stdout
+        pid = parent.stdout.readline().strip()
+        with Popen([sys.executable, "-c", _HOLD, pid], stdin=PIPE, stdout=PIPE) as holder:
+            assert holder.stdout
+            is_held = holder.stdout.readline() == b"0\n"
+            try:
+                parent.stdin.write("go on\n")
+                parent.stdin.flush()
+                assert parent.wait(timeout=30) == 0
+                assert psutil.pid_exists(int(pid)) or not is_held
+            finally:
+                holder.kill()
+                parent.kill()
+    if not is_held:
+        pytest.skip("no process may be traced here")
 
 
 def prepare_badly() -> Callable[[str], str]:
