@@ -193,6 +193,7 @@ class _Run:
         self._on_event = on_event
         self._stop = stop
         self._summary = Summary()
+        self._warned: set[str] = set()
         self._again: deque[Job] = deque()
         self._chances = SecondChances(self._outlast)
         self._batch: list[tuple[Job, Report]] = []
@@ -251,6 +252,9 @@ class _Run:
         summary.n_returned += len(plan.returned)
         summary.n_redescribed += len(plan.redescriptions)
         summary.failed_before += plan.failed_before
+        # What is true of two collections is told once, though both are planned.
+        plan.warnings = [one for one in plan.warnings if one not in self._warned]
+        self._warned.update(plan.warnings)
         self._on_event(Planned(plan))
         self._writer.store(plan.unreadable)
         for failure in plan.unreadable:

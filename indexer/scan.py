@@ -64,7 +64,7 @@ class Scanner:
             status = folder.stat()
             names = sorted(os.listdir(folder))  # noqa: PTH208  (names only: no stat of each)
         except OSError as error:
-            path = _readable(folder.relative_to(self.root).as_posix())
+            path = readable(folder.relative_to(self.root).as_posix())
             self.unreadable_folders.append(path)
             yield Unreadable(path, f"the folder cannot be opened: {error.strerror}")
             return
@@ -85,10 +85,8 @@ class Scanner:
 
 def look_at(path: Path, relative: str) -> Found | Unreadable:
     """Look at one file without opening it; its path in the collection is `relative`."""
-    try:
-        relative.encode("utf-8")
-    except UnicodeEncodeError:
-        return Unreadable(_readable(relative), "its name is not valid UTF-8: rename it")
+    if not is_utf8(relative):
+        return Unreadable(readable(relative), "its name is not valid UTF-8: rename it")
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -102,5 +100,15 @@ def look_at(path: Path, relative: str) -> Found | Unreadable:
     return Found(relative, FileState(status.st_size, status.st_mtime_ns))
 
 
-def _readable(path: str) -> str:
+def is_utf8(name: str) -> bool:
+    """Tell whether the bytes of a file's name are text."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def readable(path: str) -> str:
+    """Return a path with an escape for each byte that is no text."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")

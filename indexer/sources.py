@@ -14,6 +14,7 @@ from indexer.manifest import STAYS, FolderManifests, read_manifest, sidecar_meta
 from indexer.metadata import merge
 from indexer.plan import KnownContents, Plan, Planner, Said, Wanted
 from indexer.reach import Reach
+from indexer.scan import is_utf8, readable
 from indexer.spellings import ByPath, DiskSpellings
 
 
@@ -50,15 +51,18 @@ def folder_source(writer: CatalogueWriter, path: Path, *, name: str | None = Non
     Raises
     ------
     SourceError
-        If there is nothing at the path, or it lies outside the collection that was named.
+        If there is nothing at the path, its name is not valid UTF-8, or it lies outside the
+        collection that was named.
     """
     path = path.expanduser().absolute().resolve()
-    try:
-        str(path).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise SourceError("the folder's name is not valid UTF-8: rename it") from error
     if not path.exists():
-        raise SourceError(f"there is no file or folder {path}")
+        raise SourceError(f"there is no file or folder {readable(str(path))}")
+    for part in (*reversed(path.parents), path):
+        if not is_utf8(part.name):
+            kind = "folder" if part.is_dir() else "file"
+            raise SourceError(
+                f"the name of the {kind} {readable(str(part))} is not valid UTF-8: rename it"
+            )
     folder = path if path.is_dir() else path.parent
     return _source(writer, str(path), str(folder), name)
 
@@ -253,9 +257,8 @@ def _overlaps(catalogue: Catalogue, collection: CollectionInfo) -> list[str]:
     """Say which other collections hold a part of the same folder."""
     warnings = []
     for other in catalogue.collections():
-        inner, outer = collection, other
-        if _scope(outer.root, inner.root) is None:
-            inner, outer = other, collection
+        # The shorter root, or the older collection: told alike whichever of the two is asked about.
+        outer, inner = sorted((collection, other), key=lambda one: (len(one.root), one.id))
         if other.id == collection.id or _scope(outer.root, inner.root) is None:
             continue
         lies = "is also that" if inner.root == outer.root else "lies within that"

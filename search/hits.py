@@ -61,6 +61,9 @@ class Hit:
         conditions.
     copies : tuple of RecordingInfo
         Near-copies of the same content, which are folded into this hit.
+    has_score : bool
+        False for what no search found, such as a passage put into a list by hand: its scores and
+        its strength mean nothing, and exports leave them out.
     """
 
     recording: RecordingInfo
@@ -69,6 +72,7 @@ class Hit:
     strength: Strength = Strength.POSSIBLE
     found_by: tuple[Source, ...] = ()
     copies: tuple[RecordingInfo, ...] = ()
+    has_score: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def entry_of_passage(catalogue: Catalogue, passage: Archived, note: str = "") ->
 def hits_of_list(catalogue: Catalogue, name: str) -> tuple[list[Hit], list[ListEntry]]:
     """Return the passages of a list as hits, for exports; and those whose recording is not there.
 
-    A passage that was put there by hand has the score 1.
+    A passage that was put there by hand has no score.
 
     Raises
     ------
@@ -158,9 +158,10 @@ def hits_of_entries(
         if recording is None:
             lost.append(entry)
             continue
-        score = 1.0 if entry.score is None else entry.score
+        score = entry.score or 0.0
         passages: tuple[Passage, ...] = ()
         if entry.onset_s is not None and entry.offset_s is not None:
             passages = (Passage(entry.onset_s, entry.offset_s, score),)
-        hits.append(Hit(recording, score, passages, strength_of(score)))
+        has_score = entry.score is not None
+        hits.append(Hit(recording, score, passages, strength_of(score), has_score=has_score))
     return hits, lost

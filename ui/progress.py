@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from ui.commands.common import count_text, duration_text, printable, size_text
+from ui.commands.common import count_text, duration_text, failure_texts, printable, size_text
 
 if TYPE_CHECKING:
     from indexer.pipeline import Event, Summary
@@ -253,8 +253,7 @@ def summary_text(summary: "Summary", location: str) -> str:
 def _failure_lines(summary: "Summary") -> list[str]:
     lines = []
     if summary.failures:
-        n_failed = count_text(len(summary.failures), "file")
-        lines.append(f"{n_failed} could not be indexed, as told above.")
+        lines += [f"{text}, as told above." for text in failure_texts(summary.failures)]
     if summary.failed_before:
         n_before = count_text(len(summary.failed_before), "file")
         lines.append(f"{n_before} failed before, unchanged since: not tried again.")

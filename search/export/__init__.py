@@ -14,7 +14,7 @@ from search.export.archive import Writer, one_file_each
 from search.export.clips import ExportOptions
 from search.export.edl import FRAME_RATES, write_edl
 from search.export.excerpt_zip import write_flac_excerpts, write_wav_excerpts
-from search.export.files import new_file
+from search.export.files import new_file, refuse_recording
 from search.export.labels import write_audacity, write_raven, write_reaper
 from search.export.naming import sound_labels
 from search.export.playlist import write_playlist
@@ -130,6 +130,7 @@ def format_of(path: Path) -> str:
     ExportError
         If its ending is none of the formats'.
     """
+    refuse_recording(path)
     endings = {export.extension: name for name, export in EXPORTS.items()}
     known = [ending for ending in endings if path.name.lower().endswith(ending)]
     if not known:

@@ -49,8 +49,8 @@ class Clip:
         The place by which the recording is named.
     onset_s, offset_s : float
         Within the recording.
-    score : float
-        The passage's; the hit's for a whole recording.
+    score : float or None
+        The passage's; the hit's for a whole recording; None if the hit has none.
     label : str
         One line.
     """
@@ -61,7 +61,7 @@ class Clip:
     file: FileInfo | None
     onset_s: float
     offset_s: float
-    score: float
+    score: float | None
     label: str
 
     @property
@@ -89,6 +89,11 @@ class Clip:
         """The recording's title, or its file's name without the suffix: one line, never empty."""
         return one_line(self.about.title) or one_line(PurePath(self.name).stem) or "untitled"
 
+    @property
+    def score_text(self) -> str:
+        """The score with four decimals; empty if there is none."""
+        return "" if self.score is None else f"{self.score:.4f}"
+
     def span(self, steps_per_s: int | Fraction) -> tuple[int, int]:
         """Return the passage in whole steps of time, such as milliseconds or frames of video.
 
@@ -115,7 +120,8 @@ def clips(hits: Iterable[Hit], options: ExportOptions) -> Iterator[Clip]:
             ]
         for number, passage, label in named:
             times_s = (passage.onset_s, passage.offset_s)
-            yield Clip(rank, number, hit, file, *times_s, passage.score, label)
+            score = passage.score if hit.has_score else None
+            yield Clip(rank, number, hit, file, *times_s, score, label)
 
 
 def by_recording(found: Iterable[Clip]) -> dict[int, list[Clip]]:

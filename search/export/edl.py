@@ -98,10 +98,11 @@ def _channels(clip: Clip) -> str:
 
 
 def _remarks(clip: Clip) -> list[str]:
+    score = "" if clip.score is None else f", score {clip.score:.3f}"
     return [
         f"* FROM CLIP NAME: {path_line(clip.name)}",
         f"* SOURCE FILE: {path_line(clip.path)}",
-        f"* COMMENT: {clip.label}, score {clip.score:.3f}",
+        f"* COMMENT: {clip.label}{score}",
     ]
 
 

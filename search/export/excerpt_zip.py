@@ -130,7 +130,7 @@ def _row(excerpt: Excerpt, name: str) -> dict[str, Any]:
         "offset_s": f"{excerpt.offset_s:.6f}",
         "sample_rate": excerpt.sample_rate or "",
         "channels": excerpt.channels or "",
-        "score": f"{clip.score:.4f}",
+        "score": clip.score_text,
         "rank": clip.rank,
         "passage": clip.number or "",
         "recording_id": clip.recording.id,

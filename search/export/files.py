@@ -23,8 +23,7 @@ def new_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
         If there is such a file and `overwrite` is false, if it is named like a recording, or if it
         cannot be written.
     """
-    if path.suffix.lower() in AUDIO_SUFFIXES:
-        raise ExportError(f"{path} is named like a recording: choose another name")
+    refuse_recording(path)
     partial = path.with_name(f".echoic-{secrets.token_hex(6)}.part")
     try:
         if path.exists() and not path.is_file():
@@ -44,6 +43,15 @@ def new_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def refuse_recording(path: Path) -> None:
+    """Raise `ExportError` if a file to be written is named like a recording."""
+    if path.suffix.lower() in AUDIO_SUFFIXES:
+        raise ExportError(
+            f"{path} is named like a recording: choose another name. Sounds are exported as a ZIP "
+            "archive, one or many: --format wav --export hits.zip"
+        )
 
 
 def _give_name(partial: Path, path: Path, *, overwrite: bool) -> None:

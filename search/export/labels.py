@@ -138,7 +138,7 @@ def _selection(clip: Clip, number: int, before_us: int) -> list[str]:
         path_line(clip.path),
         _decimal(onset_us),
         unquoted(clip.label),
-        f"{clip.score:.4f}",
+        clip.score_text,
     ]
 
 

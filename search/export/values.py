@@ -12,13 +12,13 @@ def hit_values(hit: Hit, rank: int) -> dict[str, Any]:
 
     Times are in seconds from the start of the recording; ``onset_s`` and ``offset_s`` are those of
     the best passage. ``path`` is the first place where the recording lies, present ones before
-    missing ones; ``paths`` has all.
+    missing ones; ``paths`` has all. A hit without a score has None for each score and its strength.
     """
     best = hit.passages[0] if hit.passages else None
     return {
         "rank": rank,
-        "score": round(hit.score, 4),
-        "strength": hit.strength.value,
+        "score": round(hit.score, 4) if hit.has_score else None,
+        "strength": hit.strength.value if hit.has_score else None,
         "found_by": [source.value for source in hit.found_by],
         "onset_s": round(best.onset_s, 3) if best else None,
         "offset_s": round(best.offset_s, 3) if best else None,
@@ -27,7 +27,7 @@ def hit_values(hit: Hit, rank: int) -> dict[str, Any]:
             {
                 "onset_s": round(passage.onset_s, 3),
                 "offset_s": round(passage.offset_s, 3),
-                "score": round(passage.score, 4),
+                "score": round(passage.score, 4) if hit.has_score else None,
                 "sound": passage.sound,
             }
             for passage in hit.passages

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -56,9 +57,7 @@ def test_a_table_has_a_row_for_each_passage_and_for_each_hit_without_one(hits: l
 
 
 def test_json_lines_are_as_many_as_hits_for_any_reader_of_lines(hits: list[Hit]) -> None:
-    copied = Hit(
-        *(getattr(hits[1], field) for field in hits[1].__slots__[:-1]), (hits[0].recording,)
-    )
+    copied = replace(hits[1], copies=(hits[0].recording,))
     lines = written("jsonl", [hits[0], copied]).splitlines()  # which breaks at U+2028, too
     first, second = map(json.loads, lines)
     assert [passage["onset_s"] for passage in first["passages"]] == [30.5, 0.0]
@@ -66,6 +65,23 @@ def test_json_lines_are_as_many_as_hits_for_any_reader_of_lines(hits: list[Hit])
     assert second["path"] == f"/tapes/{DAMAGING}"
     assert second["passages"] == []
     assert second["copies"] == [{"recording_id": 1, "path": "/tapes/deep/bell.wav"}]
+
+
+def test_what_has_no_score_is_exported_without_one(hits: list[Hit], tmp_path: Path) -> None:
+    from crowsetta.formats.bbox import Raven
+
+    kept = [replace(one, has_score=False) for one in hits]
+    for row in csv.DictReader(io.StringIO(written("csv", kept), newline="")):
+        assert (row["score"], row["strength"], row["passage_score"]) == ("", "", "")
+    first, second = map(json.loads, written("jsonl", kept).splitlines())
+    assert (first["score"], first["strength"], second["score"]) == (None, None, None)
+    assert [passage["score"] for passage in first["passages"]] == [None, None]
+    path = tmp_path / "x.selections.txt"
+    path.write_text(written("raven", kept), encoding="utf-8")
+    assert Raven.from_file(path).df["Score"].isna().all()
+    assert "score" in written("edl", hits)
+    assert "score" not in written("edl", kept)
+    assert len(timeline(written("edl", kept), 25)) == 3
 
 
 def entries(playlist: str) -> list[tuple[int, str, dict[str, float], str]]:

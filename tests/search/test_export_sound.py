@@ -4,6 +4,7 @@ import csv
 import io
 import tracemalloc
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,18 @@ def test_what_was_found_by_its_name_alone_is_exported_whole(tmp_path: Path) -> N
     with open_audio(path) as reader, opened(archive, row) as file:
         expected = np.concatenate(list(reader.blocks()))
         assert np.array_equal(file.read(dtype="float32", always_2d=True), expected[: 2 * SR])
-    assert row["passage"] == ""
+    assert (row["passage"], row["score"]) == ("", "0.9000")
+
+
+def test_the_manifest_has_no_score_for_what_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "kept.wav"
+    sf.write(path, noise(SR), SR)
+    kept = replace(hit(recording(1, path, length_s=1.0), (0.0, 0.5)), has_score=False)
+    archive, (row,), _ = zipped("wav", [kept])
+    assert row["score"] == ""
+    archive.extractall(tmp_path / "unpacked")
+    (entry,) = read_manifest(tmp_path / "unpacked" / "manifest.csv").entries
+    assert entry.path == row["path"]
 
 
 def test_what_cannot_be_read_is_listed_with_the_reason_and_the_rest_comes(tmp_path: Path) -> None:

@@ -115,6 +115,46 @@ def test_each_failure_is_told_once_and_counted(sounds: Path, catalogue: Path) ->
     assert "4 audio files: 3 unchanged, 1 not indexed.\n" in said  # named twice, counted once
 
 
+def test_what_cannot_be_looked_at_is_counted_apart_from_the_audio_files(
+    tmp_path: Path, catalogue: Path
+) -> None:
+    for name in ("bad-1.wav", "bad-2.wav"):
+        write_sound(tmp_path / "odd" / name).write_text("not audio")
+    (tmp_path / "odd" / "link.wav").symlink_to(tmp_path / "nowhere.wav")
+    at = {"ECHOIC_CATALOGUE": str(catalogue)}
+    said, _ = within("index", tmp_path / "odd", "--no-fingerprints", code=2, **at)
+    assert "2 audio files: 2 not indexed.\n2 files could not be indexed, as told above.\n" in said
+    assert "1 file or folder could not even be looked at, as told above.\n" in said
+    said, _ = within("index", tmp_path / "odd", "--no-fingerprints", code=2, **at)
+    assert "files could not be indexed" not in said  # they failed before
+    assert "1 file or folder could not even be looked at, as told above.\n" in said
+    said = echoic("failures", catalogue=catalogue, code=1)
+    assert "2 files could not be indexed.\n1 file or folder could not even be looked at" in said
+    (tmp_path / "odd" / "link.wav").unlink()
+    within("index", tmp_path / "odd", "--no-fingerprints", code=2, **at)
+    assert "looked at" not in echoic("failures", catalogue=catalogue, code=1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are always text")
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        (b"caf\xe9.wav", r"the name of the file {}/caf\xe9.wav is"),
+        (b"caf\xe9/in.wav", r"the name of the folder {}/caf\xe9 is"),
+        (b"not there \xe9.wav", r"there is no file or folder {}/not there \xe9.wav"),
+    ],
+)
+def test_it_is_told_whose_name_is_no_text(
+    name: bytes, fault: str, tmp_path: Path, catalogue: Path
+) -> None:
+    path = tmp_path / os.fsdecode(name)
+    if not name.startswith(b"not"):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    said = echoic("index", path, catalogue=catalogue, code=2)
+    assert fault.format(tmp_path) in said
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other pipes")
 def test_a_reader_that_has_enough_ends_a_command_quietly(sounds: Path, catalogue: Path) -> None:
     echoic("index", sounds, "--no-fingerprints", catalogue=catalogue)
@@ -438,6 +478,21 @@ def test_a_file_in_two_collections_is_told_and_is_no_duplicate(
     assert echoic("duplicates", catalogue=catalogue) == "No duplicates.\n"
     (found,) = json.loads(echoic("search", "name:wren", "--json", catalogue=catalogue))["hits"]
     assert found["paths"] == [str(tmp_path / "all" / "birds" / "wren.wav")]
+
+
+def test_that_two_collections_overlap_is_told_once_in_a_run(
+    tmp_path: Path, catalogue: Path
+) -> None:
+    birds = tmp_path / "all" / "birds"
+    write_sound(birds / "wren.wav", seed=1)
+    index = ("index", "--no-descriptors", "--no-fingerprints", "--workers", "1")
+    echoic(*index, birds, catalogue=catalogue)
+    echoic(*index, birds, "--collection", "again", catalogue=catalogue)
+    write_sound(birds / "wren.wav", seed=2, length_s=2.0)
+    said = echoic(*index, birds, tmp_path / "all", catalogue=catalogue)
+    for inner in ("birds", "again"):
+        assert said.count(f"'{inner}', {birds}, lies within that of 'all'") == 1
+    assert said.count(f"'again', {birds}, is also that of 'birds'") == 1
 
 
 def test_numbers_and_formats_are_written_as_people_read_them(

@@ -114,6 +114,9 @@ def test_an_export_without_one_sound_fails_and_leaves_no_file(
     [
         (["--export", "x.xls"], "names no format"),
         (["--export", "x.wav", "--format", "csv"], "named like a recording"),
+        (["--export", "x.flac"], "as a ZIP archive, one or many: --format wav --export hits.zip"),
+        (["--export", "x.wav", "--format", "wav"], "--format wav --export hits.zip"),
+        (["--export", "x.wav", "--hit", "1"], "--format wav --export hits.zip"),
         (["--hit", "1"], "go with --export"),
         (["--format", "nonsense"], "nonsense"),
         (["--format", "edl", "--frame-rate", "26"], "choose one of"),

@@ -176,6 +176,18 @@ def test_a_folder_is_gone_through_and_a_bad_file_does_not_stop_it(
     assert "no audio files" in err
 
 
+def test_in_a_log_a_line_tells_now_and_then_how_far_a_long_programme_is(
+    catalogue: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "quiet.flac"
+    soundfile.write(path, np.zeros(630 * 8_000, dtype=np.int16), 8_000)
+    said, told = echoic("identify", path, "--json", catalogue=catalogue)
+    assert told == "Listened to quiet.flac up to 10:00\n"
+    assert [query["matches"] for query in json.loads(said)] == [[]]
+    part = ("--from", "10:00", "--to", "10:20")
+    assert echoic("identify", path, *part, catalogue=catalogue)[1] == ""
+
+
 def test_a_programme_becomes_a_cue_sheet_of_what_was_played(
     programme: Path, catalogue: Path
 ) -> None:

@@ -114,6 +114,10 @@ def test_passages_are_put_into_lists_ordered_exported_and_removed(home: Path) ->
     table = home / "best.csv"
     echoic(home, "lists", "export", "best", "--export", str(table))
     assert table.read_text("utf-8").count("\n") == len(shown) + 1
+    lines = echoic(home, "lists", "export", "best", "--format", "jsonl").splitlines()
+    scores = [json.loads(line)["score"] for line in lines]
+    assert scores[:2] == [None, None]  # put there by hand
+    assert None not in scores[2:]
     assert "say where to" in echoic(home, "lists", "export", "best", code=2)
     assert "1 passage from best" in echoic(home, "lists", "remove", "best", "1")
     assert f"best: {len(shown) - 1} passage" in echoic(home, "lists", "show")

@@ -1,7 +1,7 @@
 """Options and words that several commands share."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from db.catalogue import Catalogue
     from db.consistency import Schemes
     from db.patience import Patience
+    from db.records import Failure
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -167,6 +168,23 @@ def size_text(n_bytes: float) -> str:
 def count_text(n: int, one: str, many: str | None = None) -> str:
     """Say a number of things: ``"1 file"``, ``"2,000 files"``."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def failure_texts(failures: "Sequence[Failure]") -> list[str]:
+    """Say how many files could not be indexed, and how many could not even be looked at.
+
+    The latter, such as a folder that may not be opened, are none of the audio files that a run
+    counts.
+    """
+    n_unseen = sum(failure.state is None for failure in failures)
+    n_files = len(failures) - n_unseen
+    said = []
+    if n_files or not n_unseen:
+        said.append(f"{count_text(n_files, 'file')} could not be indexed")
+    if n_unseen:
+        things = count_text(n_unseen, "file or folder", "files or folders")
+        said.append(f"{things} could not even be looked at")
+    return said
 
 
 def printable(text: str) -> str:

@@ -89,7 +89,7 @@ def _options() -> list[Callable[[Callable[..., Any]], Callable[..., Any]]]:
             type=LocalPath(path_type=Path, dir_okay=False),
             metavar="FILE",
             help="Write the hits to FILE, in the format of its ending: .csv, .jsonl, .m3u8, .edl, "
-            ".txt (Audacity), .selections.txt (Raven), .regions.csv (Reaper), .zip (sound).",
+            ".txt (Audacity), .selections.txt (Raven), .regions.csv (Reaper), .zip (the sounds).",
         ),
         click.option(
             "--format",

@@ -4,7 +4,7 @@ import click
 
 from ui.commands.common import (
     catalogue_option,
-    count_text,
+    failure_texts,
     json_option,
     open_catalogue,
     print_json,
@@ -64,5 +64,6 @@ def failures(
             path = printable(str(file_at(roots[failure.collection_id], failure.path)))
             times = f", {failure.attempts} times" if failure.attempts > 1 else ""
             click.echo(f"{path}\n    {failure.stage}: {failure.reason}{times}")
-        click.echo(f"{count_text(len(found), 'file')} could not be indexed.")
+        for text in failure_texts(found):
+            click.echo(f"{text}.")
     ctx.exit(SOME_FAILED if found else 0)

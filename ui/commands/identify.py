@@ -53,6 +53,7 @@ class Percent(click.FloatRange):
 
 
 _LONG_S = 60.0
+_LINE_EVERY_S = 600.0
 
 
 def acceptance_options(command: Command) -> Command:
@@ -165,7 +166,7 @@ def identify(
     from search.fingerprints import FingerprintEngine
 
     def identified(path: Path) -> "Answer":
-        with _progress() as on_progress:
+        with _progress(path.name) as on_progress:
             matches = engine.identify(
                 path,
                 from_s=from_s,
@@ -222,10 +223,10 @@ def _answer(
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[float], None] | None]:
-    """Say on a terminal how far a long query has been gone through."""
+def _progress(name: str) -> Iterator[Callable[[float], None]]:
+    """Say how far a long query has been gone through: on a terminal always, else now and then."""
     if not sys.stderr.isatty():
-        yield None
+        yield _lines(name)
         return
     told = False
 
@@ -238,6 +239,22 @@ def _progress() -> Iterator[Callable[[float], None] | None]:
     yield tell
     if told:
         click.echo("\r" + " " * 40 + "\r", err=True, nl=False)
+
+
+def _lines(name: str) -> Callable[[float], None]:
+    """Print a line for every ten minutes of a query: for logs and pipes."""
+    n_told: int | None = None
+
+    def tell(second: float) -> None:
+        nonlocal n_told
+        n_past = int(second // _LINE_EVERY_S)
+        # What lies before the part that is asked for has not been listened to.
+        if n_told is not None and n_past > n_told:
+            at = duration_text(n_past * _LINE_EVERY_S)
+            click.echo(f"Listened to {printable(name)} up to {at}", err=True)
+        n_told = n_past
+
+    return tell
 
 
 def _queries(given: tuple[str, ...], folder: Path) -> Iterator[Query]:
