@@ -24,7 +24,6 @@ _LEAST_INSIDE = 0.4  # of the landmarks, at lags that are compared with the righ
 _LEAST_SHARED = 96  # frames of the query, 1.5 s: less than that and chance finds a lag
 _LOOP = 0.8  # of a recording's landmarks; where as many recur, it is a loop, bare of all else
 _SAME_LOOP = 0.4  # of what recurs in a query is that loop; of other loops, less is
-_MORE = 4.5  # standard deviations, of what is in place and recurs not, more than after the lag
 _MAIN = slice(0, 5)  # the lags that may be right: votes tell a place to some two frames
 _NULL = slice(5, None)
 
@@ -259,21 +258,20 @@ class Verifier:
         gains = (((rises - usual) / spread) * inside).sum(axis=1) / n_inside[enough]
         best = int(np.argmax(gains))
         lag = int(_FAR[enough][best])
-        if self._is_more_than_beat(rows[inside[best]], pitched[inside[best]], all_landmarks, lag):
+        if self._is_loop(rows[inside[best]], pitched[inside[best]], all_landmarks, lag):
             return 0.0
         return max(float(gains[best]) / in_place, 0.0)
 
-    def _is_more_than_beat(
+    def _is_loop(
         self,
         rows: NDArray[np.int64],
         pitched: NDArray[np.float32],
         landmarks: tuple[NDArray[np.int64], NDArray[np.float32]],
         lag: int,
     ) -> bool:
-        """Say whether the query is the recording, though that fits after a lag as well.
+        """Say whether the recording is the same again after a lag, and the query just as it is.
 
-        Noise does not recur. So, of what recurs in the query, a recording that is a bare loop has
-        to have its share; and of what does not recur, another recording has more in place.
+        Noise does not recur: of what recurs in the query, the recording has to have its share.
 
         Parameters
         ----------
@@ -284,21 +282,13 @@ class Verifier:
         """
         raster = np.zeros((self.n_frames + 2, self._peaks.shape[1]), dtype=np.bool_)
         _mark(raster, landmarks[0] + 1, landmarks[1])
-        of_recording, of_query = raster[1:-1], self._peaks[_MARGIN:-_MARGIN]
-        own = self._found[0] < self.n_frames
-        peaks = self._found[0][own], (self._found[1][own] / _CELL).astype(np.int64)
-        later, earlier = _has(of_query, *peaks, lag), _has(of_query, *peaks, -lag)
-        here = _has(of_recording, *peaks, 0)
-        if _has(of_recording, rows, (pitched / _CELL).astype(np.int64), lag).mean() >= _LOOP:
-            return bool(here[later].sum() >= max(_SAME_LOOP * np.count_nonzero(later), 1))
-        new = peaks[0][~(later | earlier)], peaks[1][~(later | earlier)]
-        n_here = int(_has(of_recording, *new, 0).sum())
-        n_there = 0.0
-        for away in (lag, -lag):
-            inside = np.count_nonzero((new[0] - away >= 0) & (new[0] - away < self.n_frames))
-            fits = _has(of_recording, *new, -away).sum() / max(inside, 1)
-            n_there = max(n_there, float(fits) * len(new[0]))
-        return n_here - n_there >= _MORE * float(np.sqrt(n_here + n_there + 1))
+        of_recording = raster[1:-1]
+        if _has(of_recording, rows, (pitched / _CELL).astype(np.int64), lag).mean() < _LOOP:
+            return False
+        peaks = self._found[0], (self._found[1] / _CELL).astype(np.int64)
+        recurs = _has(self._peaks[_MARGIN:-_MARGIN], *peaks, lag)
+        n_explained = np.count_nonzero(recurs & _has(of_recording, *peaks, 0))
+        return bool(n_explained >= max(_SAME_LOOP * np.count_nonzero(recurs), 1))
 
     def _gains(
         self, rows: NDArray[np.int64], pitched: NDArray[np.float32], lags: NDArray[np.int64]

@@ -132,7 +132,8 @@ def test_a_bare_loop_is_found_in_noise_though_all_of_it_recurs(
             assert name_of(match) == f"{seed}.wav"
             late = (match.onset_s - match.query_onset_s - 9) % BAR_S
             assert min(late, BAR_S - late) < 0.05
-        assert ask(engine, loop(100)[9 * SR : 19 * SR] + noise) == []
+        for seed in (101, 102, 103, 109, 110, 111, 113, 119):
+            assert ask(engine, loop(seed)[9 * SR : 19 * SR] + noise) == []
 
 
 def repeated(seed: int, *, n_bars: int = 24, pitch: float = 1.0) -> NDArray[np.float32]:
