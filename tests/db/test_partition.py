@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 
 from db.catalogue import Catalogue
 from db.errors import CatalogueError, PostingsError
-from db.fingerprint_index import save_fingerprint_index
+from db.fingerprint_index import FingerprintIndex, save_fingerprint_index
 from db.partition import Partition
 from db.partitioned_index import PartitionedIndex
 from db.writer import CatalogueWriter
+from indexer.peaks import N_BINS
+from search.scan import ArchiveScan
 from tests.conformance.fingerprints import (
     KEY_BITS,
     PartsInProcess,
@@ -189,3 +192,20 @@ def test_a_part_that_is_cleared_leaves_nothing_and_touches_no_other(
     assert sum(folder.exists() for folder in folders) == 2
     assert len(files(writer.catalogue)) == 2
     assert writer.catalogue.postings_file_names() == {path.name for path in own}
+
+
+def test_a_scan_of_the_parts_finds_the_places_that_a_scan_of_the_whole_finds(
+    writer: CatalogueWriter, tapes: int, parts: PartsInProcess
+) -> None:
+    whole = FingerprintIndex.open(writer.catalogue, SCHEME.name, expand, key_bits=KEY_BITS)
+    parted = open_index(writer.catalogue, parts)
+    spectrum = np.random.default_rng(4).standard_normal((60, N_BINS)).astype(np.float32)
+    before = ArchiveScan(parted).best(spectrum, 20)
+    assert len(before) > 5
+    assert before == ArchiveScan(whole).best(spectrum, 20)
+    forget(writer, "c")
+    store(writer, tapes, "xyz")
+    whole.refresh()
+    parted.refresh()
+    after = ArchiveScan(parted).best(spectrum, 20)
+    assert after == ArchiveScan(whole).best(spectrum, 20) != before

@@ -1,5 +1,7 @@
 """Landmarks that keys are made of, and witnesses, which only tell when a place is weighed."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from indexer.landmarks import (
     quarter_bins,
     without_witnesses,
 )
-from indexer.peaks import N_BINS, STEPS_PER_BIN, PeakStream
+from indexer.peaks import N_BINS, STEPS_PER_BIN, PeakStream, _ranks
 from search.verification import Verifier
 
 _DURATION_S = 12
@@ -76,3 +78,25 @@ def test_witnesses_speak_for_the_right_place(
     elsewhere = [score(landmarks, at) - score(strong, at) for at in range(80, 240, 20)]
     assert gain > 1
     assert gain > max(elsewhere)
+
+
+def test_ranks_count_taller_peaks_in_the_second_around_each() -> None:
+    rng = np.random.default_rng(9)
+    frames = np.sort(rng.integers(0, 400, 700)).astype(np.int32)
+    heights = rng.integers(0, 20, len(frames)).astype(np.float32)  # many are as tall as others
+    number = np.arange(len(frames))
+    near = np.abs(frames[:, np.newaxis] - frames) <= 31
+    earlier = number < number[:, np.newaxis]
+    taller = (heights > heights[:, np.newaxis]) | (earlier & (heights == heights[:, np.newaxis]))
+    assert np.array_equal(_ranks(frames, heights), (near & taller).sum(axis=1))
+    assert len(_ranks(frames[:0], heights[:0])) == 0
+
+
+def test_clicks_with_hundreds_of_peaks_a_frame_take_little_memory() -> None:
+    clicks = np.zeros(5 * 8000, dtype=np.float32)
+    clicks[::512] = 0.9
+    tracemalloc.start()
+    LandmarkFingerprinter().query(clicks)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 150e6
