@@ -20,9 +20,14 @@ from ui.web.archive import archive
 
 
 @pytest.fixture(scope="module")
-def catalogue(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A catalogue in which nobody else keeps lists."""
-    return Path(shutil.copytree(catalogue, tmp_path_factory.mktemp("pages") / "catalogue"))
+def catalogue(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue in which nobody else keeps lists.
+
+    A copy of what was indexed, not of what the browser tests use: one that was cut short leaves
+    its list there.
+    """
+    target = tmp_path_factory.mktemp("pages") / "catalogue"
+    return Path(shutil.copytree(sounds.parent / "catalogue", target))
 
 
 @pytest.fixture
