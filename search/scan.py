@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.ndimage import uniform_filter1d
 
 from db.features import GUARD_FRAMES
 from indexer.landmarks import quarter_bins
@@ -29,6 +30,7 @@ _STEPS = 32  # of a unit, in which sums are counted: 16 bits are twice as fast a
 _FRAMES_READ = 1 << 18
 _LONGEST_GAP = 1024  # frames without a landmark that count; longer than any query
 _APART = 8  # frames between places that are not the same
+_AROUND = 145  # frames, 2.3 s: the moments that a place is compared with, as verification does
 
 
 class Archive(Protocol):
@@ -96,7 +98,10 @@ class ArchiveScan:
         return archive.n_frames + GUARD_FRAMES * len(archive.recording_ids) <= MOST_FRAMES
 
     def best(self, spectrum: NDArray[np.float32], n_places: int) -> list[int]:
-        """Return the places where the sum of a query's spectrum at the landmarks is highest.
+        """Return the places where the sum of a query's spectrum at the landmarks stands out most.
+
+        It has to stand out in the archive, and from the moments before and after: steady sound
+        agrees with steady sound for seconds, and that is not the right moment of either.
 
         Parameters
         ----------
@@ -123,7 +128,7 @@ class ArchiveScan:
             for back in range(n_before):
                 at = row + n_before - back
                 sums[at : at + len(given)] += given[:, back]
-        scores = sums.astype(np.float32) / _spread(contents.matrix, n_before)
+        scores = _standing_out(sums.astype(np.float32), _spread(contents.matrix, n_before))
         return [contents.archive_frame(place - width) for place in _highest(scores, n_places)]
 
     def _current(self) -> _Contents:
@@ -180,6 +185,18 @@ def _spread(matrix: sparse.csr_array, n_before: int) -> NDArray[np.float32]:
     n_landmarks = starts[np.minimum(first + n_before, len(starts) - 1)] - starts[first]
     spread: NDArray[np.float32] = np.sqrt(n_landmarks + 1, dtype=np.float32)[:, np.newaxis]
     return spread
+
+
+def _standing_out(sums: NDArray[np.float32], spread: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how far sums rise in all the archive, times how far above those around each."""
+    flat = sums.ravel()
+    mean = uniform_filter1d(flat, _AROUND)
+    variance = uniform_filter1d(flat * flat, _AROUND) - mean * mean
+    deviation = np.sqrt(np.maximum(variance, 0, out=variance), out=variance)
+    local = (flat - mean) / (deviation + np.median(deviation) + 1)
+    scores: NDArray[np.float32] = np.maximum(sums / spread, 0)
+    scores *= np.maximum(local, 0).reshape(sums.shape)
+    return scores
 
 
 def _highest(scores: NDArray[np.float32], n_places: int) -> list[int]:

@@ -65,20 +65,32 @@ def test_the_place_is_told_to_the_frame(archive: ArchiveFrames, number: int, sta
     assert ArchiveScan(archive).best(spectrum, 5)[0] == first_frame + start
 
 
-def test_the_best_places_are_those_of_the_highest_sums(archive: ArchiveFrames) -> None:
+def test_the_best_places_are_those_whose_sums_stand_out_most(archive: ArchiveFrames) -> None:
     rng = np.random.default_rng(1)
     spectrum = rng.integers(-100, 100, (QUERY_FRAMES, N_BINS)).astype(np.float32) / 32
     frames, frequencies = archive.landmarks(*archive.bounds)
     bins = np.rint(frequencies / 4).astype(np.int64)
-    begin, block = int(frames[0]), 16
-    n_blocks = -(-(QUERY_FRAMES + block - 1) // block)
-    highest: dict[int, tuple[float, int]] = {}
-    for start in range(begin - block * n_blocks, int(frames[-1]) + 1):
+    block, around = 16, 145
+    n_before = -(-(QUERY_FRAMES + block - 1) // block)  # blocks
+    begin = int(frames[0]) - block * n_before
+    totals = []
+    for start in range(
+        begin, begin + block * (n_before + int(frames[-1] - frames[0]) // block + 1)
+    ):
         inside = slice(*np.searchsorted(frames, (start, start + QUERY_FRAMES)))
-        total = float(spectrum[frames[inside] - start, bins[inside]].sum())
+        totals.append(float(spectrum[frames[inside] - start, bins[inside]].sum()))
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.pad(totals, around // 2, mode="symmetric"), around
+    )
+    spread = windows.std(axis=1)
+    local = (np.array(totals) - windows.mean(axis=1)) / (spread + np.median(spread) + 1 / 32)
+    highest: dict[int, tuple[float, int]] = {}
+    for start, (total, above) in enumerate(zip(totals, local.tolist(), strict=True), begin):
         row = (start - begin) // block
-        near = np.searchsorted(frames, (begin + block * np.array([row, row + n_blocks])))
-        looks = total / np.sqrt(float(near[1] - near[0]) + 1)
+        near = np.searchsorted(
+            frames, (start - (start - begin) % block + np.array([0, n_before * block]))
+        )
+        looks = max(total, 0) / np.sqrt(float(near[1] - near[0]) + 1) * max(above, 0)
         highest[row] = max(highest.get(row, (-np.inf, 0)), (looks, start))
     expected: list[int] = []
     for _, start in sorted(highest.values(), reverse=True):
