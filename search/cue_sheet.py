@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from db.records import RecordingInfo
 from search.export import first_place, full_path
 from search.export.text import first_few
 from search.fingerprints import Match
@@ -65,7 +66,14 @@ class CueSheet:
             notes.append("some programs read no times beyond 99:59 in a cue sheet")
         return notes
 
-    def add(self, query: str, matches: Sequence[Match], *, length_s: float) -> str:
+    def add(
+        self,
+        query: str,
+        matches: Sequence[Match],
+        *,
+        length_s: float,
+        identical: RecordingInfo | None = None,
+    ) -> str:
         """Return the lines of one file, each with its line break.
 
         Parameters
@@ -77,12 +85,15 @@ class CueSheet:
             remark: two tracks cannot begin at once.
         length_s : float
             Length of the file, in seconds.
+        identical : RecordingInfo, optional
+            The recording in the archive that is this very file. It is the track of a file without
+            matches, as of silence; else a remark if no match is one of it.
         """
         if _quoted(query) != f'"{query}"':
             self._changed.append(_quoted(query))
         lines = [f"FILE {_quoted(query)} {_TYPES.get(PurePath(query).suffix.lower(), 'WAVE')}"]
         last = -1
-        for track in _tracks(matches, length_s):
+        for track in _tracks(matches, length_s, identical):
             frame = round(track.onset_s * _FRAMES_PER_S) if last >= 0 else 0
             if frame <= last:
                 lines.append(f"    REM {track.remark}")
@@ -111,7 +122,19 @@ def seen_from(path: Path, folder: Path | None) -> str:
     return str(whole)
 
 
-def _tracks(matches: Sequence[Match], length_s: float) -> Iterator[_Track]:
+def _tracks(
+    matches: Sequence[Match], length_s: float, identical: RecordingInfo | None
+) -> list[_Track]:
+    """Return what was played; what begins with the track before it is meant as a remark."""
+    tracks = list(_played(matches, length_s))
+    if identical is None or any(match.recording.id == identical.id for match in matches):
+        return tracks
+    path, title, performer = _names(identical)
+    itself = _Track(0.0, title, performer, f"{_quoted(path)} is this very file")
+    return [tracks[0], itself, *tracks[1:]] if matches else [itself]
+
+
+def _played(matches: Sequence[Match], length_s: float) -> Iterator[_Track]:
     """Yield what was played, with the gaps before, between and after."""
     known_s = 0.0
     for match in matches:
@@ -124,21 +147,23 @@ def _tracks(matches: Sequence[Match], length_s: float) -> Iterator[_Track]:
 
 
 def _track(match: Match) -> _Track:
-    file = first_place(match.recording)
-    path = full_path(file) if file else f"recording {match.recording.id}"
-    about = file.description if file else None
+    path, title, performer = _names(match.recording)
     remark = (
         f"{_quoted(path)} {match.onset_s:.2f} s to {match.offset_s:.2f} s, here "
         f"{match.query_onset_s:.2f} s to {match.query_offset_s:.2f} s, "
         f"speed {match.speed:.3f}, pitch {match.pitch:.3f}, "
         f"score {match.score:.1f}, p_false {match.p_false:.1e}"
     )
-    return _Track(
-        match.query_onset_s,
-        (about.title if about else "") or PurePath(path).stem,
-        about.creator if about else "",
-        remark,
-    )
+    return _Track(match.query_onset_s, title, performer, remark)
+
+
+def _names(recording: RecordingInfo) -> tuple[str, str, str]:
+    """Return where a recording lies, its title and who made it."""
+    file = first_place(recording)
+    if file is None:
+        return f"recording {recording.id}", f"recording {recording.id}", ""
+    path = full_path(file)
+    return path, file.description.title or PurePath(path).stem, file.description.creator
 
 
 def _quoted(text: str) -> str:

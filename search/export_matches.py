@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+from db.records import RecordingInfo
 from search.export import recording_values
 from search.fingerprints import Match
 
@@ -26,6 +27,8 @@ MATCH_COLUMNS = (
     "licence",
     "creator",
     "missing",
+    "identical",
+    "error",
 )
 
 
@@ -49,16 +52,35 @@ def match_values(match: Match) -> dict[str, Any]:
 
 
 class MatchTable:
-    """Writes matches as CSV, one row each, query by query; one that has none is a row, too.
+    """Writes matches as CSV, one row each, query by query; every query has a row.
 
-    Columns are those of `MATCH_COLUMNS`; UTF-8 is the caller's business.
+    Columns are those of `MATCH_COLUMNS`; UTF-8 is the caller's business. ``identical`` says whether
+    the recording is the very file asked about.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._table = csv.DictWriter(stream, MATCH_COLUMNS, extrasaction="ignore")
         self._table.writeheader()
 
-    def add(self, query: str, matches: Iterable[Match]) -> None:
-        """Write the matches of a query; without any, a row that has nothing but its name."""
-        rows = [{"query": query, **match_values(match)} for match in matches]
+    def add(
+        self, query: str, matches: Iterable[Match], *, identical: RecordingInfo | None = None
+    ) -> None:
+        """Write the matches of a query; without any, a row that has nothing but its name.
+
+        Parameters
+        ----------
+        identical : RecordingInfo, optional
+            The recording that is the very file asked about. It is a row without times if no match
+            is one of it, as of silence.
+        """
+        rows: list[dict[str, Any]] = []
+        for match in matches:
+            is_itself = identical is not None and match.recording.id == identical.id
+            rows.append({"query": query, **match_values(match), "identical": is_itself})
+        if identical is not None and not any(row["identical"] for row in rows):
+            rows.insert(0, {"query": query, **recording_values(identical), "identical": True})
         self._table.writerows(rows or [{"query": query}])
+
+    def add_failed(self, query: str, reason: str) -> None:
+        """Write a row that says why a query could not be answered."""
+        self._table.writerow({"query": query, "error": reason})

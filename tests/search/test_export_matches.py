@@ -83,6 +83,22 @@ def test_a_table_has_a_row_for_each_match_and_for_each_query_without_one() -> No
     assert rows[0]["title"] == 'A "quoted"\nsong'
 
 
+def test_a_table_says_which_recording_is_the_very_file_and_why_a_query_failed() -> None:
+    stream = io.StringIO()
+    table = MatchTable(stream)
+    table.add("silent.wav", [], identical=SONG)
+    table.add("song.wav", [match(SONG, (0, 10)), match(JINGLE, (20, 30))], identical=SONG)
+    table.add_failed("bad.wav", "not audio")
+    rows = list(csv.DictReader(io.StringIO(stream.getvalue())))
+    assert [(row["query"], row["path"], row["score"], row["identical"]) for row in rows] == [
+        ("silent.wav", "/tapes/song.wav", "", "True"),
+        ("song.wav", "/tapes/song.wav", "30.0", "True"),
+        ("song.wav", "/tapes/deep/jingle.flac", "30.0", "False"),
+        ("bad.wav", "", "", ""),
+    ]
+    assert [row["error"] for row in rows] == ["", "", "", "not audio"]
+
+
 def tracks(sheet: str) -> list[tuple[int, str, str, str]]:
     """Read a cue sheet as a strict program would: number, title, performer, time of each track."""
     found: list[tuple[int, str, str, str]] = []
@@ -135,6 +151,18 @@ def test_two_recordings_at_once_are_one_track_and_a_remark() -> None:
     sheet = CueSheet().add("show.wav", both, length_s=60.0)
     assert [time for *_, time in tracks(sheet)] == ["00:00:00", "00:10:00"]
     assert sheet.count("REM") == 3
+
+
+def test_a_cue_sheet_says_which_recording_is_the_very_file() -> None:
+    silent = CueSheet().add("silent.wav", [], length_s=60.0, identical=SONG)
+    assert tracks(silent) == [(1, "A 'quoted' song", "Ada", "00:00:00")]
+    assert '    REM "/tapes/song.wav" is this very file\n' in silent
+    part = CueSheet().add("x.wav", [match(JINGLE, (0, 60))], length_s=60.0, identical=SONG)
+    assert [title for _, title, _, _ in tracks(part)] == ["jingle"]
+    assert '    REM "/tapes/song.wav" is this very file\n' in part
+    song = match(SONG, (0, 60))
+    known = CueSheet().add("x.wav", [song], length_s=60.0, identical=SONG)
+    assert known == CueSheet().add("x.wav", [song], length_s=60.0)
 
 
 def test_tracks_are_numbered_on_from_file_to_file_and_a_file_of_unknowns_is_one_track() -> None:

@@ -171,6 +171,13 @@ def test_a_folder_is_gone_through_and_a_bad_file_does_not_stop_it(
         "unknown.wav",
     ]
     assert "not audio" in answers[0]["error"]
+    out, _ = echoic("identify", folder, "--csv", catalogue=catalogue, code=1)
+    rows = {Path(row["query"]).name: row for row in csv.DictReader(io.StringIO(out))}
+    assert [rows[name]["error"] for name in ("bad.wav", "known.ogg", "unknown.wav")] == [
+        answers[0]["error"],
+        "",
+        "",
+    ]
     (folder / "empty").mkdir()
     _, err = echoic("identify", folder / "empty", catalogue=catalogue, code=2)
     assert "no audio files" in err
@@ -211,17 +218,16 @@ def test_a_cue_sheet_names_what_lies_beside_it_as_seen_from_there(
     (sheets / "deep").mkdir(parents=True)
     shutil.copy(unknown, sheets / "deep" / "show.wav")
     sheet = sheets / "show.cue"
-    with sheet.open("w") as file, unknown.open("rb") as given:
+    with sheet.open("w") as file:
         subprocess.run(
-            [sys.executable, "-m", "ui", "identify", "show.wav", unknown, "-", "--cue"],
-            stdin=given,
+            [sys.executable, "-m", "ui", "identify", "show.wav", unknown, "--cue"],
             stdout=file,
             check=True,
             cwd=sheets / "deep",
             env={**os.environ, "ECHOIC_CATALOGUE": str(catalogue), "PYTHONPATH": str(PROJECT)},
         )
     named = [line for line in sheet.read_text().splitlines() if line.startswith("FILE")]
-    assert named == ['FILE "deep/show.wav" WAVE', f'FILE "{unknown}" WAVE', 'FILE "-" WAVE']
+    assert named == ['FILE "deep/show.wav" WAVE', f'FILE "{unknown}" WAVE']
 
 
 def test_a_catalogue_without_fingerprints_says_how_to_make_them(
@@ -249,6 +255,9 @@ def test_recordings_without_a_fingerprint_are_told_of_and_the_very_file_is_named
     assert out.splitlines()[0] == f"This very file is in the archive: {late}"
     ((answer),) = json.loads(echoic("identify", late, "--json", catalogue=some)[0])
     assert answer["identical"]["path"] == str(late)
+    (row,) = csv.DictReader(io.StringIO(echoic("identify", late, "--csv", catalogue=some)[0]))
+    assert (row["path"], row["identical"], row["score"]) == (str(late), "True", "")
+    assert f'REM "{late}" is this very file' in echoic("identify", late, "--cue", catalogue=some)[0]
 
 
 def test_files_with_the_same_bytes_are_listed_without_fingerprints(tmp_path: Path) -> None:
@@ -299,6 +308,7 @@ def test_every_relation_in_a_group_is_listed_and_scores_come_once_a_pair(
         (["identify", "x", "--json", "--cue"], "choose one of"),
         (["identify", "x", "--cue", "--all-occurrences"], "whole file"),
         (["identify", "x", "--cue", "--from", "3"], "whole file"),
+        (["identify", "x", "-", "--cue"], "write it into a file, and give that"),
         (["identify", "x", "--limit", "3"], "goes with --all-occurrences"),
         (["identify", "x", "--all-occurrences", "--limit", "0"], "--limit"),
         (["identify", "x", "--max-change", "11"], "--max-change"),

@@ -97,12 +97,15 @@ def acceptance_options(command: Command) -> Command:
 def format_options(command: Command) -> Command:
     """Add the options that say how matches are printed."""
     for option in (
-        click.option("--cue", "as_cue", is_flag=True, help="Print a cue sheet: what was played."),
+        click.option(
+            "--cue", "as_cue", is_flag=True, help="Print a cue sheet of files: what was played."
+        ),
         click.option(
             "--csv",
             "as_csv",
             is_flag=True,
-            help="Print CSV, one match a row; a query without one is an empty row.",
+            help="Print CSV, one match a row; a query without one is a row, too, and one that "
+            "failed.",
         ),
         json_option(),
     ):
@@ -156,6 +159,11 @@ def identify(
         raise click.UsageError(
             "a cue sheet says what was played in a whole file: "
             "it goes with none of --all-occurrences, --from and --to"
+        )
+    if as_cue and STANDARD_INPUT in given:
+        raise click.UsageError(
+            "a cue sheet names the file that programs shall play, and standard input has no name: "
+            "write it into a file, and give that"
         )
     if limit is not None and not all_occurrences:
         raise click.UsageError("--limit goes with --all-occurrences: without it the best is given")

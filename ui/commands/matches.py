@@ -82,7 +82,7 @@ class JsonDisplay(Display):
 
 
 class CsvDisplay(Display):
-    """One match a row."""
+    """One match a row; a query without one is a row, too, and one that failed."""
 
     def __init__(self) -> None:
         from search.export_matches import MatchTable
@@ -90,7 +90,10 @@ class CsvDisplay(Display):
         self._table = MatchTable(sys.stdout)
 
     def answer(self, query: Query, answer: Answer) -> None:
-        self._table.add(query.name, answer.matches)
+        self._table.add(query.name, answer.matches, identical=answer.identical)
+
+    def failed(self, query: Query, reason: str) -> None:
+        self._table.add_failed(query.name, reason)
 
 
 class CueDisplay(Display):
@@ -106,9 +109,12 @@ class CueDisplay(Display):
         from indexer.stretches import length_s  # decoders, which other displays need not load
         from search.cue_sheet import seen_from
 
-        is_file = query.name != STANDARD_INPUT
-        name = seen_from(query.path, self._folder) if is_file else query.name
-        text = self._sheet.add(name, answer.matches, length_s=length_s(query.path))
+        text = self._sheet.add(
+            seen_from(query.path, self._folder),
+            answer.matches,
+            length_s=length_s(query.path),
+            identical=answer.identical,
+        )
         click.echo(text, nl=False)
 
     def finish(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from db.overview import contents_stamp
+from db.records import RecordingInfo
 from search.cue_sheet import CueSheet
 from search.fingerprints import Match
 from search.hits import Passage
@@ -55,12 +56,13 @@ def _identify(served: Archive) -> None:
     st.query_params["clip"] = upload.name
     matches = _matches(served, upload)
     _heading(matches)
-    if (itself := served.identical(upload.path)) is not None:
+    itself = served.identical(upload.path)
+    if itself is not None:
         st.markdown(f"This very file is in the archive: **{plain(title_of(itself))}**")
     spans = [Passage(m.query_onset_s, m.query_offset_s, 1.0) for m in matches]
     clip = upload_card(upload, title, spans)
     if matches:
-        _answer(clip, matches, upload, title)
+        _answer(clip, matches, upload, title, itself)
     else:
         hit_list([clip], key="clip_card", label="Your clip", hint=True)
         st.markdown(
@@ -111,7 +113,13 @@ def _heading(matches: Sequence[Match]) -> None:
         st.success(f"**{len(matches)} passages recognised**", icon=":material/check_circle:")
 
 
-def _answer(clip: dict[str, object], matches: Sequence[Match], upload: Upload, title: str) -> None:
+def _answer(
+    clip: dict[str, object],
+    matches: Sequence[Match],
+    upload: Upload,
+    title: str,
+    itself: RecordingInfo | None,
+) -> None:
     cards = [match_card(match, n, _certainty(match)) for n, match in enumerate(matches, start=1)]
     if len(matches) == 1:
         # The same stretch of both, one above the other, so that they can be compared.
@@ -126,7 +134,7 @@ def _answer(clip: dict[str, object], matches: Sequence[Match], upload: Upload, t
         hint=True,
     )
     if upload.duration_s > _PROGRAMME_S:
-        sheet = CueSheet().add(title, matches, length_s=upload.duration_s)
+        sheet = CueSheet().add(title, matches, length_s=upload.duration_s, identical=itself)
         st.download_button(
             "Cue sheet",
             sheet,
