@@ -131,14 +131,34 @@ def format_of(path: Path) -> str:
         If its ending is none of the formats'.
     """
     refuse_recording(path)
-    endings = {export.extension: name for name, export in EXPORTS.items()}
-    known = [ending for ending in endings if path.name.lower().endswith(ending)]
-    if not known:
+    meant = _meant(path)
+    if meant is None:
+        endings = sorted(export.extension for export in EXPORTS.values())
         raise ExportError(
-            f"{path.name!r} names no format: end it with one of {', '.join(sorted(endings))}, "
+            f"{path.name!r} names no format: end it with one of {', '.join(endings)}, "
             "or name the format"
         )
-    return endings[max(known, key=len)]
+    return meant
+
+
+def _meant(path: Path) -> str | None:
+    endings = {export.extension: name for name, export in EXPORTS.items()}
+    known = [ending for ending in endings if path.name.lower().endswith(ending)]
+    return endings[max(known, key=len)] if known else None
+
+
+def _refuse_ending_of_another(path: Path, name: str) -> None:
+    """Raise `ExportError` if a file's name promises a format that it would not have.
+
+    A shorter form of the format's own ending is none of another: Raven's tables may end in .txt.
+    """
+    meant = _meant(path)
+    wanted = EXPORTS[name].extension
+    if meant is not None and not wanted.endswith(EXPORTS[meant].extension):
+        raise ExportError(
+            f"{path.name!r} is named like the format {meant}, and would hold {name}: end it with "
+            f"{wanted}, or choose the format {meant}"
+        )
 
 
 def write_file(
@@ -166,11 +186,12 @@ def write_file(
     Raises
     ------
     ExportError
-        If the format is unknown or does not fit these hits, or the file exists or cannot be
-        written.
+        If the format is unknown or does not fit these hits, the file's ending is another format's,
+        or the file exists or cannot be written.
     """
     kind = name or format_of(path)
     if kind not in EXPORTS:
         raise ExportError(f"no format {kind!r}: choose one of {', '.join(EXPORTS)}")
+    _refuse_ending_of_another(path, kind)
     with new_file(path, overwrite=overwrite) as file:
         return EXPORTS[kind].write(hits, file, options)

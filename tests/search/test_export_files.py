@@ -115,6 +115,31 @@ def test_a_place_that_cannot_be_is_an_error(
     assert [path.name for path in tmp_path.iterdir()] == ["folder.csv"]
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "is_refused"),
+    [
+        ("x.m3u8", "csv", True),
+        ("X.M3U8", "csv", True),
+        ("x.regions.csv", "csv", True),
+        ("x.flac.zip", "wav", True),
+        ("x.zip", "csv", True),
+        ("x.csv", "reaper", False),
+        ("x.txt", "raven", False),
+        ("x.table", "csv", False),
+        ("x.csv", "csv", False),
+    ],
+)
+def test_a_format_is_not_written_into_a_file_named_like_another(
+    name: str, kind: str, is_refused: bool, hits: list[Hit], tmp_path: Path
+) -> None:
+    if is_refused:
+        with pytest.raises(ExportError, match=f"would hold {kind}: end it with"):
+            write_file(hits[:1], tmp_path / name, name=kind)
+    else:
+        write_file(hits[:1], tmp_path / name, name=kind)
+    assert [path.name for path in tmp_path.iterdir()] == [name] * (not is_refused)
+
+
 def test_options_reach_the_format(hits: list[Hit], tmp_path: Path) -> None:
     path = tmp_path / "hits.edl"
     write_file(hits, path, options=ExportOptions(title="dogs", frame_rate="50"))

@@ -121,6 +121,7 @@ def test_an_export_without_one_sound_fails_and_leaves_no_file(
         (["--format", "nonsense"], "nonsense"),
         (["--format", "edl", "--frame-rate", "26"], "choose one of"),
         (["--csv", "--export", "x.csv"], "choose one of"),
+        (["--format", "csv", "--export", "x.m3u8"], "or choose the format m3u8"),
         (["--export", "."], "directory"),
     ],
 )
