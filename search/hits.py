@@ -64,6 +64,10 @@ class Hit:
     has_score : bool
         False for what no search found, such as a passage put into a list by hand: its scores and
         its strength mean nothing, and exports leave them out.
+    label : str
+        What exports call its passages, if it stands beside hits of other queries, as in a list.
+    note : str
+        What somebody wrote to it in a list.
     """
 
     recording: RecordingInfo
@@ -73,6 +77,8 @@ class Hit:
     found_by: tuple[Source, ...] = ()
     copies: tuple[RecordingInfo, ...] = ()
     has_score: bool = True
+    label: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

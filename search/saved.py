@@ -16,7 +16,8 @@ from db.saved_searches import (
     saved_search,
 )
 from search.engine import SearchEngine
-from search.errors import QueryError
+from search.errors import QueryError, QuerySyntaxError
+from search.export import sound_labels
 from search.hits import Hit, Passage, Results
 from search.language import parse, write
 from search.query import Archived
@@ -136,7 +137,8 @@ def entry_of_passage(catalogue: Catalogue, passage: Archived, note: str = "") ->
 def hits_of_list(catalogue: Catalogue, name: str) -> tuple[list[Hit], list[ListEntry]]:
     """Return the passages of a list as hits, for exports; and those whose recording is not there.
 
-    A passage that was put there by hand has no score.
+    They have their notes. A passage that a query found is labelled by it, as in the query's own
+    exports; one that was put there by hand has no score.
 
     Raises
     ------
@@ -152,6 +154,7 @@ def hits_of_entries(
     """Return entries of a list as hits, in their order; and those whose recording is not there."""
     ids = [entry.recording_id for entry in found if entry.recording_id is not None]
     recordings = catalogue.recordings(ids)
+    labels = {query: _label(query) for query in {entry.query for entry in found}}
     hits, lost = [], []
     for entry in found:
         recording = recordings.get(entry.recording_id or 0)
@@ -163,5 +166,25 @@ def hits_of_entries(
         if entry.onset_s is not None and entry.offset_s is not None:
             passages = (Passage(entry.onset_s, entry.offset_s, score),)
         has_score = entry.score is not None
-        hits.append(Hit(recording, score, passages, strength_of(score), has_score=has_score))
+        hits.append(
+            Hit(
+                recording,
+                score,
+                passages,
+                strength_of(score),
+                has_score=has_score,
+                label=labels[entry.query],
+                note=entry.note,
+            )
+        )
     return hits, lost
+
+
+def _label(query: str) -> str:
+    """Say what a query listens for; all of the query if it cannot be read any more."""
+    if not query:
+        return ""
+    try:
+        return ", ".join(sound_labels(parse(query)))
+    except QuerySyntaxError:
+        return query

@@ -90,6 +90,16 @@ class Clip:
         return one_line(self.about.title) or one_line(PurePath(self.name).stem) or "untitled"
 
     @property
+    def note(self) -> str:
+        """What somebody wrote to the hit: one line, empty if nobody did."""
+        return one_line(self.hit.note)
+
+    @property
+    def noted_label(self) -> str:
+        """The label and the note, for formats that have one text for both."""
+        return f"{self.label}: {self.note}" if self.note else self.label
+
+    @property
     def score_text(self) -> str:
         """The score with four decimals; empty if there is none."""
         return "" if self.score is None else f"{self.score:.4f}"
@@ -115,7 +125,7 @@ def clips(hits: Iterable[Hit], options: ExportOptions) -> Iterator[Clip]:
         named = [(0, Passage(0.0, length_s, hit.score), whole.title)]
         if hit.passages:
             named = [
-                (number, passage, _label(passage, options.labels) or whole.title)
+                (number, passage, _label(hit, passage, options.labels) or whole.title)
                 for number, passage in enumerate(hit.passages, start=1)
             ]
         for number, passage, label in named:
@@ -170,5 +180,5 @@ def note_on_breaks(found: Iterable[Clip]) -> list[str]:
     ]
 
 
-def _label(passage: Passage, labels: tuple[str, ...]) -> str:
-    return one_line(labels[passage.sound]) if passage.sound < len(labels) else ""
+def _label(hit: Hit, passage: Passage, labels: tuple[str, ...]) -> str:
+    return one_line(hit.label or (labels[passage.sound] if passage.sound < len(labels) else ""))

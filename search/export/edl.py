@@ -99,11 +99,12 @@ def _channels(clip: Clip) -> str:
 
 def _remarks(clip: Clip) -> list[str]:
     score = "" if clip.score is None else f", score {clip.score:.3f}"
-    return [
+    lines = [
         f"* FROM CLIP NAME: {path_line(clip.name)}",
         f"* SOURCE FILE: {path_line(clip.path)}",
         f"* COMMENT: {clip.label}{score}",
     ]
+    return [*lines, f"* COMMENT: {clip.note}"] if clip.note else lines
 
 
 def _reels(found: Iterable[Clip]) -> dict[int, str]:

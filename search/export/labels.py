@@ -30,6 +30,7 @@ RAVEN_COLUMNS = (
     "File Offset (s)",
     "Annotation",
     "Score",
+    "Notes",
 )
 
 _US = 1_000_000
@@ -51,7 +52,9 @@ def write_audacity(hits: Iterable[Hit], stream: BinaryIO, options: ExportOptions
     with utf8(stream) as text:
         for clip in of_one:
             onset_us, offset_us = clip.span(_US)
-            text.write(f"{_decimal(onset_us)}\t{_decimal(offset_us)}\t{unquoted(clip.label)}\n")
+            text.write(
+                f"{_decimal(onset_us)}\t{_decimal(offset_us)}\t{unquoted(clip.noted_label)}\n"
+            )
     return []
 
 
@@ -77,7 +80,7 @@ def write_reaper(hits: Iterable[Hit], stream: BinaryIO, options: ExportOptions) 
         for number, clip in enumerate(of_one, start=1):
             onset_ms, offset_ms = clip.span(1000)
             times_ms = (onset_ms, offset_ms, offset_ms - onset_ms)
-            table.writerow([f"R{number}", unquoted(clip.label), *map(_clock, times_ms)])
+            table.writerow([f"R{number}", unquoted(clip.noted_label), *map(_clock, times_ms)])
     return []
 
 
@@ -139,6 +142,7 @@ def _selection(clip: Clip, number: int, before_us: int) -> list[str]:
         _decimal(onset_us),
         unquoted(clip.label),
         clip.score_text,
+        unquoted(clip.note),
     ]
 
 

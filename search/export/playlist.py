@@ -15,7 +15,7 @@ def write_playlist(hits: Iterable[Hit], stream: BinaryIO, options: ExportOptions
     """Write an extended M3U playlist in UTF-8, one entry for each passage.
 
     Where a passage begins and ends is told in VLC's options; other players play the whole files.
-    A path that a line cannot hold is written as an address, ``file:///...``.
+    A path that a line cannot hold is written as an address, ``file:///...``. Notes are comments.
 
     References
     ----------
@@ -41,6 +41,9 @@ def _entry(clip: Clip) -> list[str]:
             f"#EXTVLCOPT:start-time={onset_ms / 1000:.3f}",
             f"#EXTVLCOPT:stop-time={offset_ms / 1000:.3f}",
         ]
+    if clip.note:
+        # The word keeps a note from being read as an instruction: VLC passes over "# ".
+        lines.insert(0, f"# Note: {clip.note}")
     return [*lines, _address(clip.path)]
 
 

@@ -29,6 +29,7 @@ COLUMNS = (
     "passage",
     "passage_score",
     "n_copies",
+    "note",
 )
 
 # JSON may hold these; what reads line by line may take them for the end of a line.
@@ -54,21 +55,26 @@ def write_csv(hits: Iterable[Hit], stream: BinaryIO, options: ExportOptions) -> 
 
 
 def write_json_lines(hits: Iterable[Hit], stream: BinaryIO, options: ExportOptions) -> list[str]:
-    """Write one line of JSON for each hit, with the values of `hit_values`.
+    """Write one line of JSON for each hit, with the values of `hit_values` and the hit's note.
 
     References
     ----------
     https://jsonlines.org
     """
     for rank, hit in enumerate(hits, start=1):
-        line = json.dumps(hit_values(hit, rank), ensure_ascii=False).translate(_LINE_ENDS)
+        values = hit_values(hit, rank) | {"note": hit.note}
+        line = json.dumps(values, ensure_ascii=False).translate(_LINE_ENDS)
         stream.write(f"{line}\n".encode())
     return []
 
 
 def _rows(hit: Hit, rank: int) -> list[dict[str, Any]]:
     values = hit_values(hit, rank)
-    values |= {"found_by": " ".join(values["found_by"]), "n_copies": len(values["copies"])}
+    values |= {
+        "found_by": " ".join(values["found_by"]),
+        "n_copies": len(values["copies"]),
+        "note": hit.note,
+    }
     return [
         {
             **values,

@@ -84,6 +84,31 @@ def test_what_has_no_score_is_exported_without_one(hits: list[Hit], tmp_path: Pa
     assert len(timeline(written("edl", kept), 25)) == 3
 
 
+def test_a_note_goes_where_a_format_has_a_place_for_it(hits: list[Hit], tmp_path: Path) -> None:
+    import opentimelineio as otio
+    from crowsetta.formats.bbox import Raven
+
+    note = 'after the "title",\n#EXTM3U\tloud'
+    one_line = 'after the "title", #EXTM3U loud'
+    label = "a 'bell': after the 'title', #EXTM3U loud"
+    noted = [replace(hits[0], note=note)]
+    rows = list(csv.DictReader(io.StringIO(written("csv", noted), newline="")))
+    assert [row["note"] for row in rows] == [note, note]
+    assert json.loads(written("jsonl", noted))["note"] == note
+    assert written("m3u8", noted).splitlines().count(f"# Note: {one_line}") == 2
+    assert entries(written("m3u8", noted)) == entries(written("m3u8", hits[:1]))
+    assert [text for _, _, text in audacity(written("audacity", noted), tmp_path)] == [label] * 2
+    assert [region[1] for region in reaper(written("reaper", noted))] == [label] * 2
+    path = tmp_path / "x.selections.txt"
+    path.write_text(written("raven", noted), encoding="utf-8")
+    assert set(Raven.from_file(path).df["Notes"]) == {one_line.replace('"', "'")}
+    read = otio.adapters.read_from_string(written("edl", noted), "cmx_3600", rate=25)
+    told = [clip.metadata["cmx_3600"]["comments"] for clip in read.find_clips()]
+    assert all(comments[-1] == f"COMMENT: {one_line}" for comments in told)
+    assert "# Note" not in written("m3u8", hits)
+    assert written("edl", hits).count("COMMENT") == len(timeline(written("edl", hits), 25))
+
+
 def entries(playlist: str) -> list[tuple[int, str, dict[str, float], str]]:
     """Read a playlist as a strict player would: seconds, title, options, path of each entry."""
     lines = playlist.splitlines()
@@ -99,7 +124,7 @@ def entries(playlist: str) -> list[tuple[int, str, dict[str, float], str]]:
             path = unquote(urlsplit(line).path) if line.startswith("file://") else line
             found.append((seconds, title, options, path))
         else:
-            assert line.startswith("#PLAYLIST:")
+            assert line.startswith(("#PLAYLIST:", "# "))
     return found
 
 
@@ -139,6 +164,9 @@ def test_a_passage_is_called_by_its_sound_or_else_by_its_recording(tmp_path: Pat
     several = [Hit(recording(1, "x.wav"), 0.5, passages, Strength.POSSIBLE)]
     labels = [label for _, _, label in audacity(written("audacity", several), tmp_path)]
     assert labels == ["a 'bell'", "dog barking", "x"]
+    kept = [replace(several[0], label="rain")]  # of a list: its sounds are those of another query
+    labels = [label for _, _, label in audacity(written("audacity", kept), tmp_path)]
+    assert labels == ["rain"] * 3
 
 
 @pytest.mark.parametrize("name", ["audacity", "reaper"])

@@ -175,7 +175,8 @@ def test_the_manifest_tells_whose_the_sounds_are_and_can_be_indexed(tmp_path: Pa
         extra={"attribution": "Ada, 2024"},
     )
     of = recording(7, path, length_s=1.0, about=about)
-    archive, (first, second), _ = zipped("wav", [hit(of, (0.25, 0.5), (0.5, 1.0), score=0.75)])
+    kept = replace(hit(of, (0.25, 0.5), (0.5, 1.0), score=0.75), note="the first\nstroke")
+    archive, (first, second), _ = zipped("wav", [kept])
     assert first["source"] == str(path)
     assert (first["score"], first["rank"], first["passage"]) == ("0.7500", "1", "1")
     assert (second["score"], second["passage"]) == ("0.6500", "2")
@@ -188,6 +189,7 @@ def test_the_manifest_tells_whose_the_sounds_are_and_can_be_indexed(tmp_path: Pa
         assert (entry.metadata.title, entry.metadata.creator) == ("A bell, rung", "Ada")
         assert entry.metadata.licence == "CC BY 4.0"
         assert entry.metadata.extra["attribution"] == "Ada, 2024"
+        assert entry.metadata.extra["comment"] == "the first stroke"
         assert entry.labels == ("a bell",)
 
 

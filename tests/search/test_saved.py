@@ -8,7 +8,7 @@ import pytest
 
 from db.catalogue import Catalogue
 from db.errors import UnknownName
-from db.lists import add_entries, entries
+from db.lists import NewEntry, add_entries, entries
 from db.saved_searches import saved_search
 from db.writer import CatalogueWriter
 from indexer.encoders import DEFAULT_ENCODER
@@ -140,6 +140,27 @@ def test_hits_become_entries_and_a_list_becomes_hits_without_what_has_gone(
     assert [hit.has_score for hit in hits] == [True] * (len(hits) - 1) + [False]
     assert (hits[-1].passages[0].onset_s, hits[-1].passages[0].offset_s) == (0.5, 1.0)
     assert [entry.note for entry in entries(catalogue, "kept")][-1] == "by hand"
+
+
+def test_what_is_in_a_list_is_labelled_by_its_query_and_has_its_note(
+    catalogue: Catalogue,
+) -> None:
+    labels = {
+        "a bell -music duration:<10": "a bell",
+        "bell then (dog + rain)": "bell, dog + rain",
+        "name:bell": "",
+        "": "",
+        "duration:long": "duration:long",  # what this Echoic cannot read
+    }
+    new = [
+        NewEntry(1, 0.0, 0.1 * (n + 1), note=f"stroke {n}", query=query)
+        for n, query in enumerate(labels)
+    ]
+    add_entries(catalogue, "kept", new)
+    hits, _ = hits_of_list(catalogue, "kept")
+    assert [(hit.label, hit.note) for hit in hits] == [
+        (label, f"stroke {n}") for n, label in enumerate(labels.values())
+    ]
 
 
 def test_a_passage_beyond_the_end_is_refused_and_a_whole_recording_has_no_times(
