@@ -111,6 +111,7 @@ def test_passages_are_put_into_lists_ordered_exported_and_removed(home: Path) ->
     echoic(home, "lists", "rename", "finest", "best")
     text = echoic(home, "lists", "show", "best")
     assert text.index("tone-2.wav") < text.index("0:01.0-0:02.0")
+    kept = json.loads(echoic(home, "lists", "show", "best", "--json"))
     table = home / "best.csv"
     echoic(home, "lists", "export", "best", "--export", str(table))
     assert table.read_text("utf-8").count("\n") == len(shown) + 1
@@ -118,11 +119,39 @@ def test_passages_are_put_into_lists_ordered_exported_and_removed(home: Path) ->
     scores = [json.loads(line)["score"] for line in lines]
     assert scores[:2] == [None, None]  # put there by hand
     assert None not in scores[2:]
+    assert [json.loads(line)["note"] for line in lines] == [entry["note"] for entry in kept]
     assert "say where to" in echoic(home, "lists", "export", "best", code=2)
     assert "1 passage from best" in echoic(home, "lists", "remove", "best", "1")
     assert f"best: {len(shown) - 1} passage" in echoic(home, "lists", "show")
     echoic(home, "lists", "remove", "best")
     assert "No lists yet" in echoic(home, "lists", "show")
+
+
+def test_adding_to_a_list_says_what_was_not_found_and_what_was_cut(home: Path) -> None:
+    nothing = ("lists", "add", "few", "--query", "name:nowhere")
+    said = "Nothing in this archive matches name:nowhere.\n"
+    assert echoic(home, *nothing) == f"{said}Nothing was added to few.\n"
+    assert "No lists yet" in echoic(home, "lists", "show")
+    assert echoic(home, *nothing, "1") == f"{said}Added 1 passage to few.\n"
+    words = ["lists", "add", "few", "#1@0:01-0:09", "#2@1-3.02", "#3@1-"]
+    ran = CliRunner().invoke(cli, [*words, "--catalogue", str(home / "catalogue")])
+    assert ran.stdout == "Added 3 passages to few.\n"
+    assert ran.stderr == (
+        "Note: #1@0:01-0:09 goes beyond the end of the recording: it is kept as 0:01.0-0:03.0.\n"
+    )
+    assert "3.0 s long" in echoic(home, "lists", "add", "few", "4", "#2@4-5", code=2)
+    assert "few: 4 passages" in echoic(home, "lists", "show")
+    echoic(home, "lists", "remove", "few")
+
+
+def test_what_a_query_put_into_a_list_is_exported_under_its_name(home: Path) -> None:
+    echoic(home, "lists", "add", "tones", "--query", "like:#3 name:tone-1")
+    echoic(home, "lists", "add", "tones", "#2@1-2", "--note", "by hand")
+    regions = echoic(home, "lists", "export", "tones", "--hit", "1", "--format", "reaper")
+    assert regions.splitlines()[1].split(",")[1] == "like recording 3"
+    regions = echoic(home, "lists", "export", "tones", "--hit", "2", "--format", "reaper")
+    assert regions.splitlines()[1].split(",")[1] == "tone-1: by hand"
+    echoic(home, "lists", "remove", "tones")
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,13 @@ from ui.commands.common import (
 from ui.commands.exporting import ExportRequest, export_hits, export_options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from db.catalogue import Catalogue
     from db.lists import ListEntry, NewEntry
+    from search.query import Archived
+
+_ROUNDING_S = 0.05  # of a length as `echoic show` tells it
 
 
 @click.group(invoke_without_command=True)
@@ -51,7 +56,9 @@ def lists(ctx: click.Context) -> None:
     show_default=True,
     help="The greatest number of hits of --query.",
 )
-@click.option("--note", default="", metavar="TEXT", help="What to remember about them.")
+@click.option(
+    "--note", default="", metavar="TEXT", help="What to remember about them; in exports, too."
+)
 @encoder_option
 @catalogue_option
 def add(
@@ -66,7 +73,8 @@ def add(
     """Put PASSAGES at the end of the list NAME, which is made if there is none.
 
     A passage is the number of a recording, as `echoic show` tells it, and a part of it: '#42' or
-    '#42@1:30-1:40'. What is in the list already is passed over.
+    '#42@1:30-1:40'. What is in the list already is passed over. If --query finds nothing, it adds
+    nothing.
     """
     if not passages and query is None:
         raise click.UsageError("name passages, as '#42@1:30-1:40', or give a --query")
@@ -75,13 +83,36 @@ def add(
     from search.saved import entry_of_passage
 
     with open_catalogue(location) as catalogue:
-        new = [entry_of_passage(catalogue, read_archived(text), note) for text in passages]
+        asked = [read_archived(text) for text in passages]
+        new = [entry_of_passage(catalogue, passage, note) for passage in asked]
+        clipped = _clipped(passages, asked, new)
         if query is not None:
-            new += _found(catalogue, query, k, note, encoder)
+            found = _found(catalogue, query, k, note, encoder)
+            if not found:
+                click.echo(f"Nothing in this archive matches {printable(query)}.")
+            new += found
+        if not new:
+            click.echo(f"Nothing was added to {printable(name)}.")
+            return
         n_added = add_entries(catalogue, name, new)
+    print_notes(clipped)
     n_present = len(new) - n_added
     there = f"; {count_text(n_present, 'was', 'were')} in it already" if n_present else ""
     click.echo(f"Added {count_text(n_added, 'passage')} to {printable(name)}{there}.")
+
+
+def _clipped(
+    texts: "Sequence[str]", asked: "Sequence[Archived]", entries: "Sequence[NewEntry]"
+) -> list[str]:
+    """Say which passages go beyond the end of their recording, by more than lengths are rounded."""
+    return [
+        f"{printable(text)} goes beyond the end of the recording: it is kept as "
+        f"{exact_span_text(entry.onset_s or 0.0, entry.offset_s)}"
+        for text, passage, entry in zip(texts, asked, entries, strict=True)
+        if passage.to_s is not None
+        and entry.offset_s is not None
+        and passage.to_s - entry.offset_s > _ROUNDING_S
+    ]
 
 
 def _found(
