@@ -20,6 +20,7 @@ _T = TypeVar("_T", np.float32, np.bool_)
 _MARGIN = 80  # frames around the query that lags may reach into
 _LAGS = np.concatenate([np.arange(-2, 3), np.arange(-72, -5, 2), np.arange(6, 73, 2)])
 _FAR = np.concatenate([np.arange(-329, -72), np.arange(73, 330)])  # 1.2 to 5.3 s: beats and bars
+_AROUND = np.where(np.abs(np.arange(-36, 37)) > 5, 1.0, 0.0)  # lags beside a far one
 _LEAST_INSIDE = 0.4  # of the landmarks, at lags that are compared with the right one
 _LEAST_SHARED = 96  # frames of the query, 1.5 s: less than that and chance finds a lag
 _LOOP = 0.8  # of a recording's landmarks; where as many recur, it is a loop, bare of all else
@@ -221,7 +222,8 @@ class Verifier:
 
         Two pieces of one tempo and drum machine agree at every bar: much there is no chance, and
         yet it is not this recording. Of the right recording, more than the beat agrees; unless it
-        is a bare loop, which recurs itself, and then the query has to.
+        is a bare loop, which recurs itself, and then the query has to. A beat agrees at one moment
+        and not at those beside it; what agrees at all of them is a held note, or rain.
 
         Parameters
         ----------
@@ -233,9 +235,9 @@ class Verifier:
         Returns
         -------
         float
-            What a landmark gives at the best lag of 1.2 to 5.3 s, as a share of what it gives in
-            place; 0 where there is no such lag, because the query is short, or where the recording
-            is a loop that the query holds.
+            What a landmark gives at the best lag of 1.2 to 5.3 s, above the lags beside it, as a
+            share of what it gives in place; 0 where there is no such lag, because the query is
+            short, or where the recording is a loop that the query holds.
         """
         all_landmarks = rows, pitched = self._inside(evidence.frame, landmarks, change)
         first, last = evidence.extent()
@@ -256,6 +258,7 @@ class Verifier:
         moved, inside = np.where(inside[enough], moved[enough], 0), inside[enough]
         rises = self._rises.ravel().take((moved + _MARGIN) * self._n_bins + columns)
         gains = (((rises - usual) / spread) * inside).sum(axis=1) / n_inside[enough]
+        gains -= _held(gains, _FAR[enough])
         best = int(np.argmax(gains))
         lag = int(_FAR[enough][best])
         if self._is_loop(rows[inside[best]], pitched[inside[best]], all_landmarks, lag):
@@ -320,6 +323,16 @@ class Verifier:
         occupied = np.count_nonzero(np.bincount(groups, minlength=n_groups))
         total = np.mean([np.clip(sums, -most, most).sum() for most in _MOST_PER_GROUP])
         return float(total / np.sqrt(0.7 * n_groups + 0.3 * occupied + 1))
+
+
+def _held(gains: NDArray[np.float64], lags: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what landmarks give on average at the lags beside each; 0 where that is less."""
+    furthest = int(np.abs(_FAR).max())
+    line, known = np.zeros((2, 2 * furthest + 1))
+    line[lags + furthest], known[lags + furthest] = gains, 1
+    n_beside = np.convolve(known, _AROUND, mode="same")
+    held: NDArray[np.float64] = np.convolve(line, _AROUND, mode="same") / np.maximum(n_beside, 1)
+    return held[lags + furthest].clip(min=0.0)
 
 
 def _has(
