@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from db.catalogue import Catalogue
 from db.writer import CatalogueWriter
-from indexer.landmarks import LandmarkFingerprinter
+from indexer.landmarks import LandmarkFingerprinter, QueryPeaks
 from search.fingerprints import FingerprintEngine
 from search.verification import Verifier
 from tests.search.test_fingerprints import SR, add, ask, landmarks_of, music, name_of, save
@@ -187,3 +187,22 @@ def test_a_glance_tells_the_right_place_in_loud_noise() -> None:
     looks = verifier.glance([1000.0 * seed for seed in range(20)], places)
     assert int(np.argmax(looks)) == 0
     assert looks[0] > 2 * np.sort(looks)[-2]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_what_agrees_at_one_moment_is_a_beat_and_what_goes_on_is_a_held_note(held: bool) -> None:
+    rng = np.random.default_rng(3)
+    n_frames, lag, n = 560, 130, 150
+    rows = np.sort(rng.integers(20, 200, n))
+    bins = rng.integers(20, 480, n)
+    heights = rng.normal(0, 0.7, (n_frames, 512)).astype(np.float32)
+    heights[rows, bins] += 1.5
+    # What the query has later: notes that are held, or the same beat once more.
+    for late in range(40, 350) if held else (lag,):
+        heights[rows + late, bins] += 1.5
+    peaks = QueryPeaks(rows.astype(np.float32), (4 * bins).astype(np.float32))
+    verifier = Verifier(peaks, heights)
+    landmarks = rows + 1000, (4 * bins).astype(np.uint16)
+    evidence = verifier.weigh(1000.0, 0.0, landmarks)
+    share = verifier.recurrence(evidence, landmarks)
+    assert share < 0.5 if held else share > 0.8
