@@ -137,8 +137,8 @@ def entry_of_passage(catalogue: Catalogue, passage: Archived, note: str = "") ->
 def hits_of_list(catalogue: Catalogue, name: str) -> tuple[list[Hit], list[ListEntry]]:
     """Return the passages of a list as hits, for exports; and those whose recording is not there.
 
-    They have their notes. A passage that a query found is labelled by it, as in the query's own
-    exports; one that was put there by hand has no score.
+    They have their notes. A passage that a query for one sound found is labelled by it, as in the
+    query's own exports; one that was put there by hand has no score.
 
     Raises
     ------
@@ -181,10 +181,11 @@ def hits_of_entries(
 
 
 def _label(query: str) -> str:
-    """Say what a query listens for; all of the query if it cannot be read any more."""
+    """Say what a query listens for, if that is one sound: of several, entries tell not which."""
     if not query:
         return ""
     try:
-        return ", ".join(sound_labels(parse(query)))
-    except QuerySyntaxError:
-        return query
+        sounds = sound_labels(parse(query))
+    except QuerySyntaxError:  # of an older Echoic: then the recording's title is the label
+        return ""
+    return sounds[0] if len(sounds) == 1 else ""

@@ -21,6 +21,7 @@ _MARGIN = 80  # frames around the query that lags may reach into
 _LAGS = np.concatenate([np.arange(-2, 3), np.arange(-72, -5, 2), np.arange(6, 73, 2)])
 _FAR = np.concatenate([np.arange(-329, -72), np.arange(73, 330)])  # 1.2 to 5.3 s: beats and bars
 _AROUND = np.where(np.abs(np.arange(-36, 37)) > 5, 1.0, 0.0)  # lags beside a far one
+_LEAST_BESIDE = 8
 _LEAST_INSIDE = 0.4  # of the landmarks, at lags that are compared with the right one
 _LEAST_SHARED = 96  # frames of the query, 1.5 s: less than that and chance finds a lag
 _LOOP = 0.8  # of a recording's landmarks; where as many recur, it is a loop, bare of all else
@@ -260,10 +261,12 @@ class Verifier:
         gains = (((rises - usual) / spread) * inside).sum(axis=1) / n_inside[enough]
         gains -= _held(gains, _FAR[enough])
         best = int(np.argmax(gains))
+        if gains[best] <= 0:
+            return 0.0
         lag = int(_FAR[enough][best])
         if self._is_loop(rows[inside[best]], pitched[inside[best]], all_landmarks, lag):
             return 0.0
-        return max(float(gains[best]) / in_place, 0.0)
+        return float(gains[best]) / in_place
 
     def _is_loop(
         self,
@@ -326,12 +329,16 @@ class Verifier:
 
 
 def _held(gains: NDArray[np.float64], lags: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return what landmarks give on average at the lags beside each; 0 where that is less."""
+    """Return what landmarks give on average at the lags beside each; 0 where that is less.
+
+    Where hardly any are known, as in queries of less than 3 s, it may be anything: infinite.
+    """
     furthest = int(np.abs(_FAR).max())
     line, known = np.zeros((2, 2 * furthest + 1))
     line[lags + furthest], known[lags + furthest] = gains, 1
     n_beside = np.convolve(known, _AROUND, mode="same")
     held: NDArray[np.float64] = np.convolve(line, _AROUND, mode="same") / np.maximum(n_beside, 1)
+    held[n_beside < _LEAST_BESIDE] = np.inf
     return held[lags + furthest].clip(min=0.0)
 
 

@@ -122,7 +122,7 @@ def clips(hits: Iterable[Hit], options: ExportOptions) -> Iterator[Clip]:
         file = first_place(hit.recording)
         length_s = hit.recording.technical.duration_s
         whole = Clip(rank, 0, hit, file, 0.0, length_s, hit.score, "")
-        named = [(0, Passage(0.0, length_s, hit.score), whole.title)]
+        named = [(0, Passage(0.0, length_s, hit.score), one_line(hit.label) or whole.title)]
         if hit.passages:
             named = [
                 (number, passage, _label(hit, passage, options.labels) or whole.title)

@@ -142,15 +142,16 @@ def test_hits_become_entries_and_a_list_becomes_hits_without_what_has_gone(
     assert [entry.note for entry in entries(catalogue, "kept")][-1] == "by hand"
 
 
-def test_what_is_in_a_list_is_labelled_by_its_query_and_has_its_note(
+def test_what_is_in_a_list_is_labelled_by_the_sound_of_its_query_and_has_its_note(
     catalogue: Catalogue,
 ) -> None:
     labels = {
         "a bell -music duration:<10": "a bell",
-        "bell then (dog + rain)": "bell, dog + rain",
+        "dog + rain": "dog + rain",
+        "bell then dog": "",  # which of them it is no entry tells
         "name:bell": "",
         "": "",
-        "duration:long": "duration:long",  # what this Echoic cannot read
+        "duration:long": "",  # what this Echoic cannot read
     }
     new = [
         NewEntry(1, 0.0, 0.1 * (n + 1), note=f"stroke {n}", query=query)

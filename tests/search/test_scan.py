@@ -99,6 +99,20 @@ def test_the_best_places_are_those_whose_sums_stand_out_most(archive: ArchiveFra
     assert ArchiveScan(archive).best(spectrum, 20) == expected[:20]
 
 
+def test_steady_sound_does_not_hide_the_place_of_what_happens(tmp_path: Path) -> None:
+    steady = np.repeat(np.arange(N_FRAMES, dtype=np.int32), 3)
+    drone = Landmarks(steady, np.tile(np.array([200, 240, 280], np.uint16), N_FRAMES), N_FRAMES)
+    with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
+        add_all(writer, {"drone.wav": drone, "0.wav": scattered(0)})
+        save(writer)
+    spectrum = spectrum_at(scattered(0), 400)
+    spectrum[:, [50, 60, 70]] += 1.5  # more, all in all, than what happens gives
+    with Catalogue.open(tmp_path) as opened:
+        archive = open_fingerprints(opened, LandmarkFingerprinter())
+        first_frame, _ = archive.span(int(archive.recording_ids[1]))
+        assert ArchiveScan(archive).best(spectrum, 1) == [first_frame + 400]
+
+
 def test_what_was_removed_in_between_takes_no_time_and_moves_nothing(tmp_path: Path) -> None:
     with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
         n_frames = 3 * 3600 * 125 // 2

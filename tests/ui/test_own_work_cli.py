@@ -127,6 +127,14 @@ def test_passages_are_put_into_lists_ordered_exported_and_removed(home: Path) ->
     assert "No lists yet" in echoic(home, "lists", "show")
 
 
+def test_a_note_that_is_no_text_is_refused(home: Path) -> None:
+    words = ["lists", "add", "few", "#1", "--note", "caf\udce9"]
+    ran = CliRunner().invoke(cli, [*words, "--catalogue", str(home / "catalogue")])
+    assert ran.exit_code == 2
+    assert "no text in UTF-8" in ran.stderr
+    assert "No lists yet" in echoic(home, "lists", "show")
+
+
 def test_adding_to_a_list_says_what_was_not_found_and_what_was_cut(home: Path) -> None:
     nothing = ("lists", "add", "few", "--query", "name:nowhere")
     said = "Nothing in this archive matches name:nowhere.\n"

@@ -76,6 +76,8 @@ def add(
     '#42@1:30-1:40'. What is in the list already is passed over. If --query finds nothing, it adds
     nothing.
     """
+    if not note.isascii() and note != note.encode("utf-8", "replace").decode():
+        raise click.UsageError("the note is no text in UTF-8: write it in another way")
     if not passages and query is None:
         raise click.UsageError("name passages, as '#42@1:30-1:40', or give a --query")
     from db.lists import add_entries
