@@ -33,7 +33,7 @@ from tests.db.conftest import analysis, marks
 from tests.postgres import running_server
 
 ENCODER = EncoderInfo("echoic-mini/2", dim=384, sample_rate=32_000, window_s=5.0, hop_s=2.5)
-SCHEME = SchemeInfo("echoic-landmarks/2", frame_s=0.016)
+SCHEME = SchemeInfo("echoic-landmarks/3", frame_s=0.016)
 N_SEGMENTS, N_LANDMARKS, N_FRAMES = 24, 700, 3750
 BATCH = 64
 _CONTEXT = multiprocessing.get_context("spawn")

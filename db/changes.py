@@ -32,6 +32,7 @@ _ANY: Final = 0  # no recording has this number
 _PRUNED_EVERY: Final = 100
 _LEAST_STEP: Final = 1 << 31  # that two courses of events share a number is as unlikely
 _TOUCHED: Final = "recordings touched"
+_LAST = select(CatalogueInfo.value).where(CatalogueInfo.key == "n_changes")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,8 +84,7 @@ def note_change(session: Session) -> None:
 
 def last_change(connection: Connection) -> int:
     """Return the number of the last change; another after each, also after a restoration."""
-    query = select(CatalogueInfo.value).where(CatalogueInfo.key == "n_changes")
-    return int(connection.execute(query).scalar() or 0)
+    return int(connection.execute(_LAST).scalar() or 0)
 
 
 def changes_since(session: Session, number: int | None) -> Changes:

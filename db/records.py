@@ -46,7 +46,7 @@ class SchemeInfo:
     Attributes
     ----------
     name : str
-        The fingerprinter's id, as ``"echoic-landmarks/2"``.
+        The fingerprinter's id, as ``"echoic-landmarks/3"``.
     frame_s : float
         Length of a frame, the unit of its times, in seconds.
     """

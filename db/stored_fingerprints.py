@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from db.catalogue import Catalogue
@@ -24,6 +24,13 @@ from db.postings_merge import PART_POSTINGS, RUN_FRAMES, Expand, LiveRun, RunBui
 from db.schema import FingerprintRow, FingerprintSchemeRow, PostingsFileRow
 
 _BLOBS_AT_ONCE: Final = 200
+
+# Every query asks these first; making a statement takes longer than asking it.
+_SCHEME = select(FingerprintSchemeRow).where(FingerprintSchemeRow.name == bindparam("name"))
+_IN_FORCE = select(PostingsFileRow.name, PostingsFileRow.checksum).where(
+    PostingsFileRow.scheme_id == bindparam("scheme_id"),
+    PostingsFileRow.cache == bindparam("cache"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,17 +235,13 @@ class StoredFingerprints:
         UnknownName
             If the fingerprints by this scheme have been removed.
         """
-        query = select(FingerprintSchemeRow).where(FingerprintSchemeRow.name == self.scheme)
-        row = session.scalar(query)
+        row = session.scalar(_SCHEME, {"name": self.scheme})
         if row is None:
             raise UnknownName(f"the fingerprints by {self.scheme} have been removed")
         if row.id != self.scheme_id:  # they have been removed and made again
             self._follow(row.id)
-        in_force = select(PostingsFileRow.name, PostingsFileRow.checksum).where(
-            PostingsFileRow.scheme_id == self.scheme_id,
-            PostingsFileRow.cache == self.catalogue.cache.id,
-        )
-        files = frozenset((name, checksum) for name, checksum in session.execute(in_force))
+        asked = {"scheme_id": self.scheme_id, "cache": self.catalogue.cache.id}
+        files = frozenset((name, checksum) for name, checksum in session.execute(_IN_FORCE, asked))
         return SchemeState(last_change(session.connection()), row.next_frame, files)
 
     def _follow(self, scheme_id: int) -> None:

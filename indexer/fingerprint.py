@@ -68,7 +68,7 @@ class Fingerprinter(Protocol):
         ...
 
 
-DEFAULT_FINGERPRINTER = "echoic-landmarks/2"
+DEFAULT_FINGERPRINTER = "echoic-landmarks/3"
 
 
 def _landmarks() -> Fingerprinter:

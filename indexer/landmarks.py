@@ -5,9 +5,10 @@ in an archive both occur as they do in a query. One key proves nothing; many key
 place do.
 
 An archive is kept sparse, since it is large: some 24 peaks a second, each paired with five, and 12
-fainter ones that no key is made of: they are witnesses when a place is weighed. A query is made
-dense, since it is short and damaged: 45 peaks a second, each paired with nine, looked at in two
-positions of the frames, and each key also in the cells next to it.
+fainter ones that no key is made of: they are witnesses when a place is weighed. How loud each is
+is stored with it, in steps of 4 dB: loud ones are heard through noise. A query is made dense, since
+it is short and damaged: 45 peaks a second, each paired with nine, looked at in two positions of the
+frames, and each key also in the cells next to it.
 
 References
 ----------
@@ -25,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from db.landmarks import Landmarks
-from indexer.peaks import HOP, N_BINS, SAMPLE_RATE, STEPS_PER_BIN, PeakStream, analyse
+from indexer.peaks import HOP, N_BINS, SAMPLE_RATE, STEPS_PER_BIN, PeakStream, Spectrum, analyse
 
 ARCHIVE_PEAKS_PER_S = 24
 """Those of an archive that keys are made of."""
@@ -34,8 +35,14 @@ WITNESSES_PER_S = 12
 """Fainter ones of an archive."""
 
 QUERY_PEAKS_PER_S = 45
-_FAINT = np.uint16(1 << 15)
-"""Bit of a landmark's frequency that makes it a witness."""
+_FAINT = np.uint16(1)
+"""What is stored as a landmark's frequency ends with this bit if it is a witness."""
+
+_LEVEL_SHIFT, _MOST_LEVEL = np.uint16(1), np.uint16(15)
+"""Before it come four bits of the level, in nepers of power above -15."""
+
+_FREQUENCY_SHIFT, _MOST_FREQUENCY = np.uint16(5), np.uint16(N_BINS * STEPS_PER_BIN - 1)
+"""And first the frequency, in quarters of a bin: 11 bits."""
 
 _ARCHIVE_PARTNERS = 5
 _QUERY_PARTNERS = 9
@@ -117,27 +124,59 @@ class LandmarkStream:
     def finish(self) -> Landmarks:
         """Return the landmarks of everything that was pushed."""
         peaks, n_frames = self._peaks.finish()
-        frequencies = np.rint(peaks.frequencies).astype(np.uint16)
-        frequencies[peaks.ranks >= ARCHIVE_PEAKS_PER_S] |= _FAINT
+        is_witness = peaks.ranks >= ARCHIVE_PEAKS_PER_S
+        frequencies = stored_frequencies(peaks.frequencies, peaks.levels, is_witness)
         in_order = np.lexsort((frequencies, peaks.frames))
         return Landmarks(peaks.frames[in_order], frequencies[in_order], n_frames)
 
 
+def stored_frequencies(
+    frequencies: NDArray[np.float32], levels: NDArray[np.float32], is_witness: NDArray[np.bool_]
+) -> NDArray[np.uint16]:
+    """Return what is stored as the frequencies of landmarks.
+
+    Parameters
+    ----------
+    frequencies, levels : ndarray, shape (n,), float32
+        In quarters of a bin; log power in nepers, 0 for a sine of full scale.
+    is_witness : ndarray, shape (n,), bool
+    """
+    above_least = np.clip(np.rint(levels) + np.float32(_MOST_LEVEL), 0, _MOST_LEVEL)
+    stored: NDArray[np.uint16] = np.rint(frequencies).astype(np.uint16) << _FREQUENCY_SHIFT
+    stored |= above_least.astype(np.uint16) << _LEVEL_SHIFT
+    stored[is_witness] |= _FAINT
+    return stored
+
+
 def without_witnesses(landmarks: Landmarks) -> Landmarks:
     """Return the landmarks that keys are made of."""
-    strong = landmarks.frequencies < _FAINT
+    strong = (landmarks.frequencies & _FAINT) == 0
     return Landmarks(landmarks.frames[strong], landmarks.frequencies[strong], landmarks.n_frames)
 
 
 def quarter_bins(frequencies: NDArray[np.uint16]) -> NDArray[np.uint16]:
     """Return the frequencies of landmarks, witnesses or not, in quarters of a bin."""
-    return frequencies & ~_FAINT
+    return frequencies >> _FREQUENCY_SHIFT
+
+
+def levels(frequencies: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Return the log power of landmarks, in whole nepers; 0 is that of a sine of full scale."""
+    above_least = frequencies >> _LEVEL_SHIFT & _MOST_LEVEL
+    return above_least.astype(np.float32) - np.float32(_MOST_LEVEL)
+
+
+def at_pitch(frequencies: NDArray[np.uint16], pitch: float) -> NDArray[np.uint16]:
+    """Return the frequencies of landmarks so many times as high, with all else they tell."""
+    moved = np.rint(quarter_bins(frequencies) * pitch).astype(np.uint16)
+    rest = frequencies & np.uint16((1 << int(_FREQUENCY_SHIFT)) - 1)
+    stored: NDArray[np.uint16] = np.minimum(moved, _MOST_FREQUENCY) << _FREQUENCY_SHIFT | rest
+    return stored
 
 
 class LandmarkFingerprinter:
     """Spectral peaks at 8 kHz, keys of 26 bits; an `indexer.fingerprint.Fingerprinter`."""
 
-    id = "echoic-landmarks/2"
+    id = "echoic-landmarks/3"
     sample_rate = SAMPLE_RATE
     frame_s = HOP / SAMPLE_RATE
     key_bits = 2 * _FREQUENCY_BITS + _STEP_BITS
@@ -158,7 +197,7 @@ class LandmarkFingerprinter:
             Those of the earlier peaks.
         """
         landmarks = without_witnesses(landmarks)
-        cells = (landmarks.frequencies // _CELL).astype(np.int64)
+        cells = (quarter_bins(landmarks.frequencies) // _CELL).astype(np.int64)
         keys, frames = [], []
         for start in range(0, len(landmarks), _PAIRS_AT_ONCE):
             part = slice(start, start + _PAIRS_AT_ONCE + _LOOK_AHEAD)
@@ -174,8 +213,8 @@ class LandmarkFingerprinter:
 
     def query(
         self, samples: NDArray[np.float32], *, late: float = 0.0
-    ) -> tuple[QueryPeaks, NDArray[np.float32]]:
-        """Return the peaks of a query, and how its spectrogram rises above its local mean.
+    ) -> tuple[QueryPeaks, Spectrum]:
+        """Return the peaks of a query, and its spectrum.
 
         Parameters
         ----------
@@ -183,14 +222,9 @@ class LandmarkFingerprinter:
             Mono, at `sample_rate`; some seconds of them.
         late
             By which part of a frame to move the frames.
-
-        Returns
-        -------
-        peaks : QueryPeaks
-        heights : ndarray, shape (n_frames, n_bins), float32
         """
-        peaks, heights = analyse(samples[round(late * HOP) :], QUERY_PEAKS_PER_S)
-        return QueryPeaks(peaks.frames + np.float32(late), peaks.frequencies), heights
+        peaks, spectrum = analyse(samples[round(late * HOP) :], QUERY_PEAKS_PER_S)
+        return QueryPeaks(peaks.frames + np.float32(late), peaks.frequencies), spectrum
 
     def query_keys(
         self, peaks: QueryPeaks, *, thorough: bool

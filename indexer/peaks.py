@@ -42,6 +42,8 @@ class Peaks:
         In quarters of a bin, not rounded.
     heights : ndarray, shape (n,), float32
         Above the local mean, in nepers of power.
+    levels : ndarray, shape (n,), float32
+        Log power, in nepers; 0 is that of a sine of full scale.
     ranks : ndarray, shape (n,), int32
         How many taller peaks there are in the second around each, once they have been compared.
     """
@@ -49,6 +51,7 @@ class Peaks:
     frames: NDArray[np.int32]
     frequencies: NDArray[np.float32]
     heights: NDArray[np.float32]
+    levels: NDArray[np.float32]
     ranks: NDArray[np.int32]
 
     def __len__(self) -> int:
@@ -57,8 +60,28 @@ class Peaks:
     def take(self, which: NDArray[np.bool_] | slice) -> "Peaks":
         """Return some of them."""
         return Peaks(
-            self.frames[which], self.frequencies[which], self.heights[which], self.ranks[which]
+            self.frames[which],
+            self.frequencies[which],
+            self.heights[which],
+            self.levels[which],
+            self.ranks[which],
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spectrum:
+    """The spectrogram of a short signal against what is around each point of it.
+
+    Attributes
+    ----------
+    heights : ndarray, shape (n_frames, N_BINS), float32
+        Log power above the local mean, in nepers.
+    usual : ndarray, shape (N_BINS,), float32
+        Mean log power at each frequency; 0 is that of a sine of full scale.
+    """
+
+    heights: NDArray[np.float32]
+    usual: NDArray[np.float32]
 
 
 def join(parts: list[Peaks]) -> Peaks:
@@ -67,6 +90,7 @@ def join(parts: list[Peaks]) -> Peaks:
         np.concatenate([part.frames for part in parts] or [np.empty(0, np.int32)]),
         np.concatenate([part.frequencies for part in parts] or [np.empty(0, np.float32)]),
         np.concatenate([part.heights for part in parts] or [np.empty(0, np.float32)]),
+        np.concatenate([part.levels for part in parts] or [np.empty(0, np.float32)]),
         np.concatenate([part.ranks for part in parts] or [np.empty(0, np.int32)]),
     )
 
@@ -112,13 +136,12 @@ class PeakStream:
     def finish(self) -> tuple[Peaks, int]:
         """Return all peaks, and the number of frames."""
         n_frames = self._n_samples // HOP + 1
-        needed = (_BLOCK - 1) * HOP + WINDOW
         while (left := n_frames - self._spectra.n_frames) > 0:
-            padded = np.zeros(needed, dtype=np.float32)
-            part = self._samples[:needed]
+            padded = np.zeros((min(left, _BLOCK) - 1) * HOP + WINDOW, dtype=np.float32)
+            part = self._samples[: len(padded)]
             padded[: len(part)] = part
             self._samples = self._samples[_BLOCK * HOP :]
-            self._take(_log_power(padded)[:left])
+            self._take(_log_power(padded))
         self._select(self._spectra.finish(), n_frames + _RANK_FRAMES)
         return join(self._found), n_frames
 
@@ -141,23 +164,15 @@ class PeakStream:
         self._waiting = waiting.take(waiting.frames >= self._done - _RANK_FRAMES)
 
 
-def analyse(samples: NDArray[np.float32], per_s: int) -> tuple[Peaks, NDArray[np.float32]]:
-    """Find the peaks of a short signal, and how far its whole spectrogram rises above its mean.
-
-    Returns
-    -------
-    peaks : Peaks
-        Those that `PeakStream` finds.
-    heights : ndarray, shape (n_frames, N_BINS), float32
-        Log power above the local mean, in nepers.
-    """
+def analyse(samples: NDArray[np.float32], per_s: int) -> tuple[Peaks, Spectrum]:
+    """Find the peaks of a short signal, those that `PeakStream` finds, and its whole spectrum."""
     stream = PeakStream(per_s)
     rows = stream.keep_rows()
     stream.push(samples)
     peaks, _ = stream.finish()
     log_power = np.concatenate(rows)
     mean = np.repeat(np.repeat(_local_mean(log_power), _POOL, axis=0), _POOL, axis=1)
-    return peaks, log_power - mean[: len(log_power)]
+    return peaks, Spectrum(log_power - mean[: len(log_power)], log_power.mean(axis=0))
 
 
 class _Spectra:
@@ -195,7 +210,8 @@ class _Spectra:
         keep_from = max(first, (until - _CONTEXT) // _POOL * _POOL)
         self._rows, self._first = rows[keep_from - first :].copy(), keep_from
         unranked = np.zeros(len(frames), dtype=np.int32)
-        return Peaks(frames.astype(np.int32), frequencies, heights[tall], unranked)
+        levels = near[at, bins]
+        return Peaks(frames.astype(np.int32), frequencies, heights[tall], levels, unranked)
 
 
 _CONTEXT = (_MEAN_CELLS + 1) * _POOL
@@ -284,17 +300,20 @@ def _ranks(frames: NDArray[np.int32], heights: NDArray[np.float32]) -> NDArray[n
     if not len(frames):
         return ranks
     at = np.arange(len(frames))
+    # Places in the order of height, so that one comparison tells which of two is taller.
+    places = np.empty(len(frames), dtype=np.int32)
+    places[np.lexsort((-at, heights))] = at
     before = at - np.searchsorted(frames, frames - _RANK_FRAMES, side="left")
     after = np.searchsorted(frames, frames + _RANK_FRAMES, side="right") - at - 1
     n_before, n_after = int(before.max()), int(after.max())
-    steps = np.arange(-n_before, n_after + 1)
-    around = np.pad(heights, (n_before, n_after))
+    steps = np.arange(-n_before, n_after + 1, dtype=np.int32)
+    around = np.pad(places, (n_before, n_after))
     windows = np.lib.stride_tricks.sliding_window_view(around, len(steps))
     n_rows = max(_COMPARED_AT_ONCE // len(steps), 1)
     for start in range(0, len(frames), n_rows):
         rows = slice(start, start + n_rows)
-        own = heights[rows, np.newaxis]
-        taller = np.where(steps < 0, windows[rows] >= own, windows[rows] > own)
-        taller &= (steps >= -before[rows, np.newaxis]) & (steps <= after[rows, np.newaxis])
+        taller = windows[rows] > places[rows, np.newaxis]
+        taller &= steps >= -before[rows, np.newaxis].astype(np.int32)
+        taller &= steps <= after[rows, np.newaxis].astype(np.int32)
         ranks[rows] = np.count_nonzero(taller, axis=1)
     return ranks

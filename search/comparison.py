@@ -9,13 +9,13 @@ notes twice at the same moments with like sounds may be taken for copies.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from db.archive_frames import ArchiveFrames
 from db.landmarks import Landmarks
-from indexer.landmarks import without_witnesses
+from indexer.landmarks import quarter_bins, without_witnesses
 from search.alignment import Line, Passage, follow
 from search.loops import is_loop_under_something_else
 from search.seeds import Seed
@@ -76,9 +76,9 @@ class Comparison:
         by_second: dict[int, list[Seed]] = defaultdict(list)
         for seed in seeds:
             by_second[seed.second_id].append(seed)
-        first = without_witnesses(self._index.landmarks_of(first_id))
+        first = self._landmarks(first_id)
         for second_id, of_pair in sorted(by_second.items()):
-            second = without_witnesses(self._index.landmarks_of(second_id))
+            second = self._landmarks(second_id)
             passages = _best_apart(self._passages(first, second, of_pair))
             if passages and _is_copy(first, second, passages[0]):
                 yield Shared(first_id, second_id, True, _besides(passages))
@@ -86,6 +86,11 @@ class Comparison:
                 one for one in passages if self._length_s(one) >= self._min_overlap_s
             ):
                 yield Shared(first_id, second_id, False, long)
+
+    def _landmarks(self, recording_id: int) -> Landmarks:
+        """Return the landmarks of a recording, no witnesses; frequencies in quarters of a bin."""
+        strong = without_witnesses(self._index.landmarks_of(recording_id))
+        return replace(strong, frequencies=quarter_bins(strong.frequencies))
 
     def _passages(self, first: Landmarks, second: Landmarks, seeds: list[Seed]) -> list[Passage]:
         """Follow the lines that seeds hint at, the likeliest first."""

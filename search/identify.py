@@ -103,17 +103,17 @@ class Matcher:
         list of Candidate
             Best first; none if it is silent.
         """
-        peaks, heights = self._fingerprinter.query(samples)
+        peaks, spectrum = self._fingerprinter.query(samples)
         if not len(peaks.frames):
             return []
         if not every:
-            verifier = Verifier(peaks, heights)
+            verifier = Verifier(peaks, spectrum)
             found = self._quickly(verifier, peaks)
             if best_score(found) >= self._sure[0] and is_alike(found):
                 return self._settled(verifier, peaks, self._tuned(verifier, found))
         second, _ = self._fingerprinter.query(samples, late=0.5)
         peaks = peaks.joined(second)
-        verifier = Verifier(peaks, heights)
+        verifier = Verifier(peaks, spectrum)
         found = self._thoroughly(verifier, peaks, every=every)
         if (best_score(found) >= self._sure[1] and is_alike(found)) or not self._changes:
             found = self._tuned(verifier, found)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from db.archive_frames import ArchiveFrames
 from db.landmarks import Landmarks
-from indexer.landmarks import without_witnesses
+from indexer.landmarks import at_pitch, without_witnesses
 from search.alignment import Line
 
 _STRETCH = 1250  # frames, 20 s
@@ -123,7 +123,7 @@ def _at_speed(landmarks: Landmarks, speed: float) -> Landmarks:
     """Return what a recording that runs so many times as fast would have."""
     if speed == 1.0:
         return landmarks
-    frequencies = np.rint(landmarks.frequencies * speed).astype(np.uint16)
+    frequencies = at_pitch(landmarks.frequencies, speed)
     frames = np.rint(landmarks.frames / speed).astype(np.int32)
     return Landmarks(frames, frequencies, int(landmarks.n_frames / speed) + 1)
 

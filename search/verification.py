@@ -8,14 +8,13 @@ have the same notes, the same rhythm and the same loudness, all but the right mo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.landmarks import UNCHANGED, Change, QueryPeaks, quarter_bins
-
-_T = TypeVar("_T", np.float32, np.bool_)
+from indexer.landmarks import UNCHANGED, Change, QueryPeaks, levels, quarter_bins
+from indexer.peaks import Spectrum
+from search.rasters import CELL, has, laid, mark
 
 _MARGIN = 80  # frames around the query that lags may reach into
 _LAGS = np.concatenate([np.arange(-2, 3), np.arange(-72, -5, 2), np.arange(6, 73, 2)])
@@ -24,7 +23,7 @@ _AROUND = np.where(np.abs(np.arange(-36, 37)) > 5, 1.0, 0.0)  # lags beside a fa
 _LEAST_BESIDE = 8
 _LEAST_INSIDE = 0.4  # of the landmarks, at lags that are compared with the right one
 _LEAST_SHARED = 96  # frames of the query, 1.5 s: less than that and chance finds a lag
-_LOOP = 0.8  # of a recording's landmarks; where as many recur, it is a loop, bare of all else
+_LOOP = 0.5  # of a recording's landmarks; where as many recur, it is a loop, or as good as one
 _SAME_LOOP = 0.4  # of what recurs in a query is that loop; of other loops, less is
 _MAIN = slice(0, 5)  # the lags that may be right: votes tell a place to some two frames
 _NULL = slice(5, None)
@@ -34,7 +33,6 @@ _RISE_NOISE = 0.7
 _TOTAL_NOISE, _LANDMARK_NOISE = 1.0, 0.01
 _GROUP_FRAMES = 8  # landmarks of one sound come together: 128 ms of them speak with one voice
 _MOST_PER_GROUP = (2.0, 4.0)  # the mean of both bounds: one lucky chord decides nothing
-_CELL = 2  # quarters of a bin in a cell of the raster of peaks
 _LEAST_LANDMARKS = 3
 _FEW_LANDMARKS = 12  # where fewer are matched, the stretch that is matched says nothing
 _CHANGED = 1.2  # what a change of speed or pitch costs: many are tried, and chance tries with them
@@ -93,20 +91,21 @@ class Verifier:
     Parameters
     ----------
     peaks : QueryPeaks
-    heights : ndarray, shape (n_frames, n_bins), float32
-        How the query's spectrogram rises above its local mean.
+    spectrum : Spectrum
+        Of the query.
     """
 
-    def __init__(self, peaks: QueryPeaks, heights: NDArray[np.float32]) -> None:
+    def __init__(self, peaks: QueryPeaks, spectrum: Spectrum) -> None:
+        heights, self._usual = spectrum.heights, spectrum.usual
         self.n_frames = len(heights)
         n_rows, self._n_bins = self.n_frames + 2 * _MARGIN, heights.shape[1]
         self._rises = np.zeros((n_rows, self._n_bins), dtype=np.float32)
         np.clip(heights, _LEAST_RISE, _MOST_RISE, out=self._rises[_MARGIN:-_MARGIN])
-        n_cells = 4 * self._n_bins // _CELL
+        n_cells = 4 * self._n_bins // CELL
         self._peaks = np.zeros((n_rows, n_cells), dtype=np.bool_)
         rows = np.rint(peaks.frames).astype(np.int64) + _MARGIN
         frequencies = peaks.frequencies + np.float32(0.5)
-        _mark(self._peaks, rows, frequencies)
+        mark(self._peaks, rows, frequencies)
         self._found = rows - _MARGIN, frequencies
 
     def weigh(
@@ -134,21 +133,22 @@ class Verifier:
         F. J. Anscombe, "The transformation of Poisson, binomial and negative-binomial data",
         Biometrika 35, 1948: counts of chance finds have a variance of 1/4 under a square root.
         """
-        rows, pitched = self._inside(frame, landmarks, change)
+        rows, pitched, loud = self._inside(frame, landmarks, change)
         if len(rows) < _LEAST_LANDMARKS:
             return Evidence(frame, 0.0, votes, 0.0, rows[:0], np.empty(0, dtype=np.bool_), 0.0)
         rises, found = self._gains(rows, pitched, _LAGS)
-        counts = found.sum(axis=1)
-        gains = rises[_MAIN].sum(axis=1) + counts[_MAIN]
-        at = int(np.argmax(gains))
+        weights = self._weights(pitched, loud)
+        at = int(np.argmax((rises[_MAIN] + found[_MAIN]) @ weights))
+        # As many unweighted landmarks would vary as much.
+        counts = found @ weights * (weights.sum() / len(rows))
         expected = float(counts[_NULL].mean())
         surprise = 2 * (np.sqrt(counts[_MAIN].max() + 0.375) - np.sqrt(expected + 0.375))
-        score = self._rise(rows, rises, at) + float(surprise) + 0.5 * float(np.sqrt(votes))
-        score += 1.5 * float(np.sqrt(max(_stands_out(rises, at), 0.0)))
+        score = self._rise(rows, rises, at, weights) + float(surprise) + 0.5 * float(np.sqrt(votes))
+        score += 1.5 * float(np.sqrt(max(_stands_out(rises, at, weights), 0.0)))
         score -= _CHANGED if change != UNCHANGED else 0.0
-        likeness = float(gains[at]) / len(rows)
+        likeness = float((rises[at] + found[at]).mean())
         begin = frame - int(_LAGS[at]) * change.speed
-        chance = expected / len(rows)
+        chance = float(found[_NULL].mean())
         return Evidence(begin, score, votes, likeness, rows, found[at], chance)
 
     def likeness(
@@ -158,7 +158,7 @@ class Verifier:
         change: Change = UNCHANGED,
     ) -> float:
         """Return the likeness that `weigh` would tell, for a tenth of the work."""
-        rows, pitched = self._inside(frame, landmarks, change)
+        rows, pitched, _ = self._inside(frame, landmarks, change)
         if len(rows) < _LEAST_LANDMARKS:
             return 0.0
         gains = self._gains(rows, pitched, _LAGS[_MAIN])
@@ -202,9 +202,9 @@ class Verifier:
         unusual = np.zeros_like(self._rises)
         unusual[_MARGIN:-_MARGIN] = self.unusual()
         found = [self._inside(*place, UNCHANGED) for place in zip(frames, landmarks, strict=True)]
-        which = np.repeat(np.arange(len(found)), [len(rows) for rows, _ in found])
-        rows = np.concatenate([rows for rows, _ in found])
-        bins = np.rint(np.concatenate([pitched for _, pitched in found]) / 4).astype(np.int64)
+        which = np.repeat(np.arange(len(found)), [len(rows) for rows, _, _ in found])
+        rows = np.concatenate([rows for rows, _, _ in found])
+        bins = np.rint(np.concatenate([pitched for _, pitched, _ in found]) / 4).astype(np.int64)
         at = (rows + _MARGIN) * self._n_bins + bins
         sums = [
             np.bincount(which, unusual.ravel().take(at + late * self._n_bins), len(found))
@@ -240,15 +240,16 @@ class Verifier:
             share of what it gives in place; 0 where there is no such lag, because the query is
             short, or where the recording is a loop that the query holds.
         """
-        all_landmarks = rows, pitched = self._inside(evidence.frame, landmarks, change)
+        rows, pitched, loud = self._inside(evidence.frame, landmarks, change)
+        all_landmarks, weights = (rows, pitched), self._weights(pitched, loud)
         first, last = evidence.extent()
         within = (rows >= first) & (rows <= last)
         if np.count_nonzero(within) >= _FEW_LANDMARKS:
-            rows, pitched = rows[within], pitched[within]
+            rows, pitched, weights = rows[within], pitched[within], weights[within]
         columns = np.rint(pitched / 4).astype(np.int64)
-        null = _laid(self._rises, rows, columns, _LAGS)
+        null = laid(self._rises, rows + _MARGIN, columns, _LAGS)
         usual, spread = null[_NULL].mean(axis=0), null[_NULL].std(axis=0) + _RISE_NOISE
-        in_place = float(((null[_MAIN] - usual) / spread).mean(axis=1).max())
+        in_place = float((((null[_MAIN] - usual) / spread) @ weights).max() / weights.sum())
         moved = rows + _FAR[:, np.newaxis]
         inside = (moved >= 0) & (moved < self.n_frames)
         n_inside = np.count_nonzero(inside, axis=1)
@@ -258,7 +259,7 @@ class Verifier:
             return 0.0
         moved, inside = np.where(inside[enough], moved[enough], 0), inside[enough]
         rises = self._rises.ravel().take((moved + _MARGIN) * self._n_bins + columns)
-        gains = (((rises - usual) / spread) * inside).sum(axis=1) / n_inside[enough]
+        gains = (((rises - usual) / spread) * inside) @ weights / (inside @ weights)
         gains -= _held(gains, _FAR[enough])
         best = int(np.argmax(gains))
         if gains[best] <= 0:
@@ -287,39 +288,59 @@ class Verifier:
             All of them.
         """
         raster = np.zeros((self.n_frames + 2, self._peaks.shape[1]), dtype=np.bool_)
-        _mark(raster, landmarks[0] + 1, landmarks[1])
+        mark(raster, landmarks[0] + 1, landmarks[1])
         of_recording = raster[1:-1]
-        if _has(of_recording, rows, (pitched / _CELL).astype(np.int64), lag).mean() < _LOOP:
+        if has(of_recording, rows, (pitched / CELL).astype(np.int64), lag).mean() < _LOOP:
             return False
-        peaks = self._found[0], (self._found[1] / _CELL).astype(np.int64)
-        recurs = _has(self._peaks[_MARGIN:-_MARGIN], *peaks, lag)
-        n_explained = np.count_nonzero(recurs & _has(of_recording, *peaks, 0))
+        peaks = self._found[0], (self._found[1] / CELL).astype(np.int64)
+        recurs = has(self._peaks[_MARGIN:-_MARGIN], *peaks, lag)
+        n_explained = np.count_nonzero(recurs & has(of_recording, *peaks, 0))
         return bool(n_explained >= max(_SAME_LOOP * np.count_nonzero(recurs), 1))
 
     def _gains(
         self, rows: NDArray[np.int64], pitched: NDArray[np.float32], lags: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return how the spectrum rises at landmarks, and whether it has a peak, at some lags."""
-        rises = _laid(self._rises, rows, np.rint(pitched / 4).astype(np.int64), lags)
-        return rises, _laid(self._peaks, rows, (pitched / _CELL).astype(np.int64), lags)
+        rows = rows + _MARGIN
+        rises = laid(self._rises, rows, np.rint(pitched / 4).astype(np.int64), lags)
+        return rises, laid(self._peaks, rows, (pitched / CELL).astype(np.int64), lags)
 
     def _inside(
         self,
         frame: float,
         landmarks: tuple[NDArray[np.int64], NDArray[np.uint16]],
         change: Change,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return rows and quarter bins of the landmarks that fall into the query."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+        """Return rows, quarter bins and levels of the landmarks that fall into the query."""
         frames, frequencies = landmarks
         rows = np.rint((frames - frame) / change.speed).astype(np.int64)
         pitched = quarter_bins(frequencies) * np.float32(change.pitch)
         inside = (rows >= 0) & (rows < self.n_frames) & (pitched < 4 * (self._n_bins - 1))
-        return rows[inside], pitched[inside]
+        return rows[inside], pitched[inside], levels(frequencies[inside])
 
-    def _rise(self, rows: NDArray[np.int64], rises: NDArray[np.float32], at: int) -> float:
+    def _weights(
+        self, pitched: NDArray[np.float32], loud: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return how much each landmark weighs: the louder, against the query there, the more.
+
+        What gain lies between recording and query is not known, so levels are compared with each
+        other. The squares are 1 on average, as if none had a weight.
+        """
+        above = loud - self._usual[np.rint(pitched / 4).astype(np.int64)]
+        weights: NDArray[np.float32] = 1 / (1 + np.exp(np.median(above) - above))
+        weights *= np.sqrt(len(weights) / (weights @ weights))
+        return weights
+
+    def _rise(
+        self,
+        rows: NDArray[np.int64],
+        rises: NDArray[np.float32],
+        at: int,
+        weights: NDArray[np.float32],
+    ) -> float:
         """Return how far the spectrum rises at the landmarks, against the same at other lags."""
         null = rises[_NULL]
-        excess = (rises[at] - null.mean(axis=0)) / (null.std(axis=0) + _RISE_NOISE)
+        excess = weights * (rises[at] - null.mean(axis=0)) / (null.std(axis=0) + _RISE_NOISE)
         n_groups = -(-self.n_frames // _GROUP_FRAMES)
         groups = rows // _GROUP_FRAMES
         sums = np.bincount(groups, excess, minlength=n_groups)
@@ -342,46 +363,13 @@ def _held(gains: NDArray[np.float64], lags: NDArray[np.int64]) -> NDArray[np.flo
     return held[lags + furthest].clip(min=0.0)
 
 
-def _has(
-    raster: NDArray[np.bool_], rows: NDArray[np.int64], cells: NDArray[np.int64], lag: int
-) -> NDArray[np.bool_]:
-    """Return whether a raster is marked where points fall after a lag; not outside of it."""
-    moved = rows + lag
-    inside = (moved >= 0) & (moved < len(raster))
-    return inside & raster[np.where(inside, moved, 0), cells]
-
-
-def _mark(
-    raster: NDArray[np.bool_], rows: NDArray[np.int64], frequencies: NDArray[np.float32]
-) -> None:
-    """Mark points in a raster of frames and cells, and what is beside them."""
-    cells = (frequencies / _CELL).astype(np.int64)
-    for late in (-1, 0, 1):
-        for up in (-1, 0, 1):
-            raster[rows + late, np.clip(cells + up, 0, raster.shape[1] - 1)] = True
-
-
-def _laid(
-    raster: NDArray[_T],
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    lags: NDArray[np.int64],
-) -> NDArray[_T]:
-    """Return what a raster holds at landmarks at each of some lags, shape (n_lags, n)."""
-    width = raster.shape[1]
-    places = (rows + _MARGIN) * width + columns
-    # Twice as fast as indices in two dimensions.
-    laid: NDArray[_T] = raster.ravel().take(places + (lags * width)[:, np.newaxis])
-    return laid
-
-
-def _stands_out(rises: NDArray[np.float32], at: int) -> float:
+def _stands_out(rises: NDArray[np.float32], at: int, weights: NDArray[np.float32]) -> float:
     """Return by how many standard deviations one lag rises above the others, all in all.
 
     What all landmarks of a lag give together varies from lag to lag, as the sound has it: a steady
     one hardly varies, a rhythmic one does, and there the same sum proves less.
     """
     null = rises[_NULL]
-    totals = (rises - null.mean(axis=0)) @ (1 / (null.std(axis=0) + _RISE_NOISE))
+    totals = (rises - null.mean(axis=0)) @ (weights / (null.std(axis=0) + _RISE_NOISE))
     spread = totals[_NULL].std() + _TOTAL_NOISE + _LANDMARK_NOISE * rises.shape[1]
     return float((totals[at] - totals[_NULL].mean()) / spread)

@@ -140,5 +140,5 @@ def test_a_sound_of_a_tenth_of_a_second_is_taken(fingerprinter: Fingerprinter) -
 
 
 def test_an_unknown_fingerprinter_is_named_with_those_there_are() -> None:
-    with pytest.raises(UnknownFingerprinter, match="echoic-landmarks/2"):
+    with pytest.raises(UnknownFingerprinter, match="echoic-landmarks/3"):
         load_fingerprinter("landmarks/0")

@@ -11,10 +11,15 @@ from indexer.landmarks import (
     ARCHIVE_PEAKS_PER_S,
     WITNESSES_PER_S,
     LandmarkFingerprinter,
+    LandmarkStream,
+    QueryPeaks,
+    at_pitch,
+    levels,
     quarter_bins,
+    stored_frequencies,
     without_witnesses,
 )
-from indexer.peaks import N_BINS, STEPS_PER_BIN, PeakStream, _ranks
+from indexer.peaks import N_BINS, STEPS_PER_BIN, PeakStream, Spectrum, _ranks
 from search.verification import Verifier
 
 _DURATION_S = 12
@@ -41,7 +46,10 @@ def test_the_landmarks_of_keys_are_the_peaks_of_a_sparse_archive(
     peaks, _ = sparse.finish()
     strong = without_witnesses(landmarks)
     assert strong.frames.tolist() == peaks.frames.tolist()
-    assert strong.frequencies.tolist() == np.rint(peaks.frequencies).astype(int).tolist()
+    assert quarter_bins(strong.frequencies).tolist() == np.rint(peaks.frequencies).tolist()
+    in_range = np.clip(np.rint(peaks.levels), -15, 0)
+    assert levels(strong.frequencies).tolist() == in_range.tolist()
+    assert len(set(in_range.tolist())) > 1
 
 
 def test_witnesses_are_about_as_many_as_promised_and_make_no_keys(landmarks: Landmarks) -> None:
@@ -55,9 +63,31 @@ def test_witnesses_are_about_as_many_as_promised_and_make_no_keys(landmarks: Lan
         assert of_all.tolist() == of_strong.tolist()
 
 
-def test_frequencies_lie_in_the_spectrum_once_the_mark_is_off(landmarks: Landmarks) -> None:
+def test_frequencies_lie_in_the_spectrum_once_level_and_mark_are_off(landmarks: Landmarks) -> None:
     assert landmarks.frequencies.max() > N_BINS * STEPS_PER_BIN
     assert quarter_bins(landmarks.frequencies).max() < N_BINS * STEPS_PER_BIN
+
+
+def test_another_pitch_leaves_level_and_mark_and_stays_in_the_spectrum() -> None:
+    frequencies = np.array([100, 1000, 2040], dtype=np.float32)
+    loud = np.array([-3.2, -9, -40], dtype=np.float32)
+    stored = stored_frequencies(frequencies, loud, np.array([False, True, False]))
+    moved = at_pitch(stored, 1.01)
+    assert quarter_bins(moved).tolist() == [101, 1010, 4 * N_BINS - 1]
+    assert levels(moved).tolist() == levels(stored).tolist() == [-3, -9, -15]
+    assert (moved & 1).tolist() == [0, 1, 0]
+
+
+def test_gain_moves_levels_and_leaves_frequencies(sound: NDArray[np.float32]) -> None:
+    found = []
+    for gain in (1.0, np.exp(-2)):  # power is the square: four nepers less
+        stream = LandmarkStream()
+        stream.push(sound * np.float32(gain))
+        found.append(stream.finish().frequencies)
+    assert quarter_bins(found[0]).tolist() == quarter_bins(found[1]).tolist()
+    in_range = levels(found[0]) > -11
+    assert in_range.sum() > 100
+    assert (levels(found[0])[in_range] - levels(found[1])[in_range]).mean() == pytest.approx(4.0)
 
 
 def test_witnesses_speak_for_the_right_place(
@@ -67,8 +97,7 @@ def test_witnesses_speak_for_the_right_place(
     rng = np.random.default_rng(4)
     excerpt = sound[onset * 128 : onset * 128 + 2 * 8000]
     heard = excerpt + 0.1 * rng.standard_normal(len(excerpt)).astype(np.float32)
-    peaks, heights = LandmarkFingerprinter().query(heard.astype(np.float32))
-    verifier = Verifier(peaks, heights)
+    verifier = Verifier(*LandmarkFingerprinter().query(heard.astype(np.float32)))
 
     def score(of: Landmarks, frame: int) -> float:
         return verifier.weigh(frame, 0.0, (of.frames.astype(np.int64), of.frequencies)).score
@@ -78,6 +107,29 @@ def test_witnesses_speak_for_the_right_place(
     elsewhere = [score(landmarks, at) - score(strong, at) for at in range(80, 240, 20)]
     assert gain > 1
     assert gain > max(elsewhere)
+
+
+def test_loud_landmarks_are_believed_more_than_faint_ones() -> None:
+    """In noise the loud ones are heard and the faint ones are not."""
+    rng = np.random.default_rng(5)
+    n, n_frames = 160, 300
+    rows, bins = np.sort(rng.integers(0, n_frames, n)), rng.integers(20, 480, n)
+    is_heard = rng.random(n) < 0.5
+    heights = rng.normal(0, 0.7, (n_frames, N_BINS)).astype(np.float32)
+    heights[rows[is_heard], bins[is_heard]] += 1.5
+    peaks = QueryPeaks(rows[:1].astype(np.float32), (4 * bins[:1]).astype(np.float32))
+    usual = rng.normal(-8, 1, N_BINS).astype(np.float32)
+    verifier = Verifier(peaks, Spectrum(heights, usual))
+
+    def score(nepers_above: NDArray[np.float64]) -> float:
+        pitched = (4 * bins).astype(np.float32)
+        level = (usual[bins] + nepers_above).astype(np.float32)
+        stored = stored_frequencies(pitched, level, np.zeros(n, dtype=np.bool_))
+        return verifier.weigh(0.0, 0.0, (rows, stored)).score
+
+    alike = score(np.zeros(n))
+    assert score(np.where(is_heard, 2.0, -2.0)) > alike + 2
+    assert score(np.where(is_heard, -2.0, 2.0)) < alike - 2
 
 
 def test_ranks_count_taller_peaks_in_the_second_around_each() -> None:

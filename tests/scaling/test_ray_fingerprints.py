@@ -333,7 +333,7 @@ def test_check_asks_the_parts_and_forget_ends_them(
     assert "these are not there: 1, 2" in said.stdout
     echoic("identify", str(sounds / "north" / "both.wav"), "--catalogue", catalogue)
     assert "All is well" in echoic("check", "--catalogue", catalogue).stdout
-    scheme = "echoic-landmarks/2"
+    scheme = "echoic-landmarks/3"
     ran = echoic("forget", "--fingerprinter", scheme, "--yes", "--catalogue", catalogue)
     assert "Note" not in ran.stderr
     wait_for(lambda: not processes())

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from db.catalogue import Catalogue
 from db.writer import CatalogueWriter
-from indexer.landmarks import LandmarkFingerprinter, QueryPeaks
+from indexer.landmarks import LandmarkFingerprinter, QueryPeaks, stored_frequencies
+from indexer.peaks import Spectrum
 from search.fingerprints import FingerprintEngine
 from search.verification import Verifier
 from tests.search.test_fingerprints import SR, add, ask, landmarks_of, music, name_of, save
@@ -204,8 +205,9 @@ def test_what_agrees_at_one_moment_is_a_beat_and_what_goes_on_is_a_held_note(
         inside = rows + late < n_frames
         heights[rows[inside] + late, bins[inside]] += 1.5
     peaks = QueryPeaks(rows.astype(np.float32), (4 * bins).astype(np.float32))
-    verifier = Verifier(peaks, heights)
-    landmarks = rows + 1000, (4 * bins).astype(np.uint16)
+    verifier = Verifier(peaks, Spectrum(heights, np.zeros(512, dtype=np.float32)))
+    level, is_witness = np.full(n, -3, dtype=np.float32), np.zeros(n, dtype=np.bool_)
+    landmarks = rows + 1000, stored_frequencies(peaks.frequencies, level, is_witness)
     evidence = verifier.weigh(1000.0, 0.0, landmarks)
     share = verifier.recurrence(evidence, landmarks)
     assert share < 0.5 if held else share > 0.8

@@ -15,7 +15,7 @@ from db.catalogue import Catalogue
 from db.landmarks import Landmarks
 from db.writer import CatalogueWriter
 from indexer.fingerprint_places import open_fingerprints
-from indexer.landmarks import LandmarkFingerprinter
+from indexer.landmarks import LandmarkFingerprinter, quarter_bins, stored_frequencies
 from indexer.peaks import N_BINS
 from search.fingerprints import FingerprintEngine
 from search.scan import ArchiveScan
@@ -30,7 +30,8 @@ def scattered(seed: int) -> Landmarks:
     """Landmarks anywhere, a little more than one every other frame."""
     rng = np.random.default_rng(seed)
     frames = rng.integers(0, N_FRAMES, 500).astype(np.int32)
-    frequencies = rng.integers(40, 4 * N_BINS - 40, len(frames)).astype(np.uint16)
+    pitched = rng.integers(40, 4 * N_BINS - 40, len(frames)).astype(np.float32)
+    frequencies = stored_frequencies(pitched, -pitched / 200, rng.random(len(frames)) < 0.3)
     order = np.lexsort((frequencies, frames))
     frames, frequencies = frames[order], frequencies[order]
     return Landmarks(frames, frequencies, N_FRAMES)
@@ -52,7 +53,7 @@ def spectrum_at(landmarks: Landmarks, start: int, *, seed: int = 0) -> NDArray[n
     spectrum = rng.standard_normal((QUERY_FRAMES, N_BINS)).astype(np.float32)
     rows = landmarks.frames - start
     inside = (rows >= 0) & (rows < QUERY_FRAMES)
-    bins = np.rint(landmarks.frequencies[inside] / 4).astype(np.int64)
+    bins = np.rint(quarter_bins(landmarks.frequencies[inside]) / 4).astype(np.int64)
     spectrum[rows[inside], bins] += np.float32(1.5)
     return spectrum
 
@@ -69,7 +70,7 @@ def test_the_best_places_are_those_whose_sums_stand_out_most(archive: ArchiveFra
     rng = np.random.default_rng(1)
     spectrum = rng.integers(-100, 100, (QUERY_FRAMES, N_BINS)).astype(np.float32) / 32
     frames, frequencies = archive.landmarks(*archive.bounds)
-    bins = np.rint(frequencies / 4).astype(np.int64)
+    bins = np.rint(quarter_bins(frequencies) / 4).astype(np.int64)
     block, around = 16, 145
     n_before = -(-(QUERY_FRAMES + block - 1) // block)  # blocks
     begin = int(frames[0]) - block * n_before

@@ -248,7 +248,7 @@ def test_json_lines_tell_of_every_step(sounds: Path, catalogue: Path) -> None:
     assert kinds == ["planned", "done", "done", "done", "indexing", "indexing", "finished"]
     assert [line["index"] for line in lines if "index" in line] == [
         "echoic-mini/2",
-        "echoic-landmarks/2",
+        "echoic-landmarks/3",
     ]
     assert lines[-1]["outcomes"] == {"added": 3}
     assert lines[-1]["audio_s"] == pytest.approx(3.0)
@@ -264,7 +264,7 @@ def test_status_show_relocate_and_forget(sounds: Path, catalogue: Path, tmp_path
     assert "16,000 Hz" in shown
     assert "sha256:" in shown
     assert "spectral_centroid_hz" in shown
-    assert "landmarks by echoic-landmarks/2" in shown
+    assert "landmarks by echoic-landmarks/3" in shown
     moved = tmp_path / "moved"
     sounds.rename(moved)
     assert "is not there" in echoic("check", catalogue=catalogue, code=1)
@@ -291,15 +291,15 @@ def test_fingerprints_can_be_left_out_added_later_and_forgotten(
     said = echoic("status", catalogue=catalogue)
     assert said.count("up to date") == 2
     (state,) = json.loads(echoic("status", "--json", catalogue=catalogue))["fingerprints"]
-    assert (state["scheme"]["name"], state["n_recordings"]) == ("echoic-landmarks/2", 3)
+    assert (state["scheme"]["name"], state["n_recordings"]) == ("echoic-landmarks/3", 3)
     assert state["n_landmarks"] > 0
     assert state["up_to_date"]
     (shown,) = json.loads(echoic("show", "1", "--json", catalogue=catalogue))
-    assert shown["n_landmarks"]["echoic-landmarks/2"] > 0
+    assert shown["n_landmarks"]["echoic-landmarks/3"] > 0
     write_sound(sounds / "late.wav", seed=9)
     echoic("index", sounds, "--no-fingerprints", catalogue=catalogue)
     assert "1 recording has no fingerprint yet" in echoic("status", catalogue=catalogue)
-    forget = ("forget", "--fingerprinter", "echoic-landmarks/2", "--yes")
+    forget = ("forget", "--fingerprinter", "echoic-landmarks/3", "--yes")
     assert "Forgot all fingerprints" in echoic(*forget, catalogue=catalogue)
     assert "No fingerprints yet" in echoic("status", catalogue=catalogue)
     assert "no fingerprints by" in echoic(*forget, catalogue=catalogue, code=2)
@@ -318,11 +318,11 @@ def test_parts_of_fingerprints_that_are_out_of_reach_are_told(
     left = catalogue / "index" / "parts" / "echoic-landmarks-2.1-of-2" / "index"
     left.mkdir(parents=True)
     _, note = within(
-        *("forget", "--fingerprinter", "echoic-landmarks/2", "--yes"),
+        *("forget", "--fingerprinter", "echoic-landmarks/3", "--yes"),
         ECHOIC_CATALOGUE=str(catalogue),
         **away,
     )
-    assert "Note: the parts of echoic-landmarks/2 on ray:127.0.0.1:1 could not be ended" in note
+    assert "Note: the parts of echoic-landmarks/3 on ray:127.0.0.1:1 could not be ended" in note
     assert not left.exists()
 
 
