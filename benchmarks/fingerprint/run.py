@@ -146,6 +146,9 @@ class Summary:
         right and accepted by the system itself.
     n_shared : int
         Excerpts left out because they hold sound of the archive after all.
+    interval : tuple of float
+        95 % interval of the mean of `at_zero_false`, by drawing recordings anew: which recordings
+        the archive happens to have is what it depends on most.
     own_false : int
         Excerpts not in the archive of which the system accepted an answer.
     own_wrong : int
@@ -169,6 +172,7 @@ class Summary:
     own: dict[str, float]
     right_any: dict[str, float]
     drawn_place: float
+    interval: tuple[float, float]
     own_false: int
     own_wrong: int
     music: tuple[float, float]
@@ -211,6 +215,7 @@ def summarise(
         own=_rates(matches, lambda o: o.right and o.accepted),
         right_any=_rates(matches, lambda o: o.right),
         drawn_place=_rate(matches, lambda o: o.is_drawn_place and o.score > threshold),
+        interval=_interval(matches, lambda o: o.right and o.score > threshold),
         own_false=sum(outcome.accepted for outcome in negatives),
         own_wrong=sum(outcome.accepted and not outcome.right for outcome in matches),
         music=(
@@ -234,6 +239,19 @@ def _percentiles(values: Sequence[float]) -> tuple[float, float]:
 
 def _rate(outcomes: Sequence[Outcome], good: Callable[[Outcome], bool]) -> float:
     return 100 * sum(map(good, outcomes)) / len(outcomes) if outcomes else float("nan")
+
+
+def _interval(outcomes: Sequence[Outcome], good: Callable[[Outcome], bool]) -> tuple[float, float]:
+    """Return the 95 % interval of a share in percent, drawing recordings 2,000 times."""
+    names = sorted({outcome.name for outcome in outcomes})
+    number = {name: at for at, name in enumerate(names)}
+    n_good, n_all = np.zeros((2, len(names)))
+    for outcome in outcomes:
+        n_good[number[outcome.name]] += good(outcome)
+        n_all[number[outcome.name]] += 1
+    drawn = np.random.default_rng(1).integers(0, len(names), (2000, len(names)))
+    low, high = np.percentile(n_good[drawn].sum(axis=1) / n_all[drawn].sum(axis=1), (2.5, 97.5))
+    return 100 * float(low), 100 * float(high)
 
 
 def _rates(outcomes: Sequence[Outcome], good: Callable[[Outcome], bool]) -> dict[str, float]:
@@ -266,6 +284,7 @@ def markdown(system: str, building: Building, summaries: Sequence[Summary]) -> I
     yield f"|---|{lines}"
     counts: dict[str, Callable[[Summary], Any]] = {
         "excerpts in the archive": lambda s: s.n_matches,
+        "mean, 95 % interval by recording": lambda s: f"{s.interval[0]:.1f} to {s.interval[1]:.1f}",
         "mean, repeats counted as wrong": lambda s: f"{s.drawn_place:.1f}",
         "excerpts not in it": lambda s: s.n_negatives,
         "left out, for they hold its sound": lambda s: s.n_shared,
