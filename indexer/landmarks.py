@@ -6,7 +6,7 @@ place do.
 
 An archive is kept sparse, since it is large: some 24 peaks a second, each paired with five, and 12
 fainter ones that no key is made of: they are witnesses when a place is weighed. How loud each is
-is stored with it, in steps of 4 dB: loud ones are heard through noise. A query is made dense, since
+is stored with it, in steps of 8 dB: loud ones are heard through noise. A query is made dense, since
 it is short and damaged: 45 peaks a second, each paired with nine, looked at in two positions of the
 frames, and each key also in the cells next to it.
 
@@ -38,8 +38,9 @@ QUERY_PEAKS_PER_S = 45
 _FAINT = np.uint16(1)
 """What is stored as a landmark's frequency ends with this bit if it is a witness."""
 
-_LEVEL_SHIFT, _MOST_LEVEL = np.uint16(1), np.uint16(15)
-"""Before it come four bits of the level, in nepers of power above -15."""
+_LEVEL_SHIFT, _MOST_LEVEL, _LEVEL_STEP = np.uint16(1), np.uint16(15), np.float32(1.8)
+"""Before it come four bits of the level, in steps of 1.8 nepers of power; 15 is a sine of full
+scale, 0 the floor of the spectrum."""
 
 _FREQUENCY_SHIFT, _MOST_FREQUENCY = np.uint16(5), np.uint16(N_BINS * STEPS_PER_BIN - 1)
 """And first the frequency, in quarters of a bin: 11 bits."""
@@ -131,19 +132,19 @@ class LandmarkStream:
 
 
 def stored_frequencies(
-    frequencies: NDArray[np.float32], levels: NDArray[np.float32], is_witness: NDArray[np.bool_]
+    frequencies: NDArray[np.float32], level: NDArray[np.float32], is_witness: NDArray[np.bool_]
 ) -> NDArray[np.uint16]:
     """Return what is stored as the frequencies of landmarks.
 
     Parameters
     ----------
-    frequencies, levels : ndarray, shape (n,), float32
+    frequencies, level : ndarray, shape (n,), float32
         In quarters of a bin; log power in nepers, 0 for a sine of full scale.
     is_witness : ndarray, shape (n,), bool
     """
-    above_least = np.clip(np.rint(levels) + np.float32(_MOST_LEVEL), 0, _MOST_LEVEL)
+    steps = np.clip(np.rint(level / _LEVEL_STEP) + np.float32(_MOST_LEVEL), 0, _MOST_LEVEL)
     stored: NDArray[np.uint16] = np.rint(frequencies).astype(np.uint16) << _FREQUENCY_SHIFT
-    stored |= above_least.astype(np.uint16) << _LEVEL_SHIFT
+    stored |= steps.astype(np.uint16) << _LEVEL_SHIFT
     stored[is_witness] |= _FAINT
     return stored
 
@@ -160,9 +161,9 @@ def quarter_bins(frequencies: NDArray[np.uint16]) -> NDArray[np.uint16]:
 
 
 def levels(frequencies: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """Return the log power of landmarks, in whole nepers; 0 is that of a sine of full scale."""
-    above_least = frequencies >> _LEVEL_SHIFT & _MOST_LEVEL
-    return above_least.astype(np.float32) - np.float32(_MOST_LEVEL)
+    """Return the log power of landmarks, in nepers to 1.8; 0 is that of a sine of full scale."""
+    steps = (frequencies >> _LEVEL_SHIFT & _MOST_LEVEL).astype(np.float32)
+    return (steps - np.float32(_MOST_LEVEL)) * _LEVEL_STEP
 
 
 def at_pitch(frequencies: NDArray[np.uint16], pitch: float) -> NDArray[np.uint16]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Self
 
 _DURATIONS_S = (2.0, 5.0, 10.0)
-_MODES = (10.5, 8.9, 8.2)
+_MODES = (10.0, 9.0, 8.2)
 _SCALES = (0.65, 0.7, 0.7)
 _HOURS = 6.2
 """Length of the archive that the modes were fitted in. In smaller ones the best scores hardly fall,

@@ -23,7 +23,8 @@ _AROUND = np.where(np.abs(np.arange(-36, 37)) > 5, 1.0, 0.0)  # lags beside a fa
 _LEAST_BESIDE = 8
 _LEAST_INSIDE = 0.4  # of the landmarks, at lags that are compared with the right one
 _LEAST_SHARED = 96  # frames of the query, 1.5 s: less than that and chance finds a lag
-_LOOP = 0.5  # of a recording's landmarks; where as many recur, it is a loop, or as good as one
+_LOOP, _BARE_LOOP = 0.5, 0.8  # of a recording's landmarks; where as many recur, it is a loop
+_HEARD = 0.5  # of what landmarks that recur give is given by the others, if they are heard too
 _SAME_LOOP = 0.4  # of what recurs in a query is that loop; of other loops, less is
 _MAIN = slice(0, 5)  # the lags that may be right: votes tell a place to some two frames
 _NULL = slice(5, None)
@@ -157,7 +158,7 @@ class Verifier:
         landmarks: tuple[NDArray[np.int64], NDArray[np.uint16]],
         change: Change = UNCHANGED,
     ) -> float:
-        """Return the likeness that `weigh` would tell, for a tenth of the work."""
+        """Return about the likeness that `weigh` would tell, for a tenth of the work."""
         rows, pitched, _ = self._inside(frame, landmarks, change)
         if len(rows) < _LEAST_LANDMARKS:
             return 0.0
@@ -223,21 +224,21 @@ class Verifier:
 
         Two pieces of one tempo and drum machine agree at every bar: much there is no chance, and
         yet it is not this recording. Of the right recording, more than the beat agrees; unless it
-        is a bare loop, which recurs itself, and then the query has to. A beat agrees at one moment
+        is a loop, which recurs itself, and then the query has to. A beat agrees at one moment
         and not at those beside it; what agrees at all of them is a held note, or rain.
 
         Parameters
         ----------
         evidence
-            Of the place; landmarks beyond its extent are left out, if that holds a dozen.
+            Of a place with at least three landmarks; those beyond its extent are left out, if that holds a dozen.
         landmarks, change
             As `weigh` took them.
 
         Returns
         -------
         float
-            What a landmark gives at the best lag of 1.2 to 5.3 s, above the lags beside it, as a
-            share of what it gives in place; 0 where there is no such lag, because the query is
+            What landmarks give, by weight, at the best lag of 1.2 to 5.3 s, above the lags beside
+            it, as a share of what they give in place; 0 where there is no such lag, because the query is
             short, or where the recording is a loop that the query holds.
         """
         rows, pitched, loud = self._inside(evidence.frame, landmarks, change)
@@ -249,12 +250,13 @@ class Verifier:
         columns = np.rint(pitched / 4).astype(np.int64)
         null = laid(self._rises, rows + _MARGIN, columns, _LAGS)
         usual, spread = null[_NULL].mean(axis=0), null[_NULL].std(axis=0) + _RISE_NOISE
-        in_place = float((((null[_MAIN] - usual) / spread) @ weights).max() / weights.sum())
+        given = (null[_MAIN] - usual) / spread
+        given = given[np.argmax(given @ weights)]
         moved = rows + _FAR[:, np.newaxis]
         inside = (moved >= 0) & (moved < self.n_frames)
-        n_inside = np.count_nonzero(inside, axis=1)
-        enough = n_inside >= _LEAST_INSIDE * len(rows)
+        enough = inside @ weights >= _LEAST_INSIDE * weights.sum()
         enough &= np.abs(_FAR) <= self.n_frames - _LEAST_SHARED
+        in_place = float(given @ weights / weights.sum())
         if in_place <= 0 or not enough.any():
             return 0.0
         moved, inside = np.where(inside[enough], moved[enough], 0), inside[enough]
@@ -264,33 +266,40 @@ class Verifier:
         best = int(np.argmax(gains))
         if gains[best] <= 0:
             return 0.0
-        lag = int(_FAR[enough][best])
-        if self._is_loop(rows[inside[best]], pitched[inside[best]], all_landmarks, lag):
+        some = inside[best]
+        stays = rows[some], pitched[some], (given * weights)[some]
+        if self._is_loop(stays, all_landmarks, int(_FAR[enough][best])):
             return 0.0
         return float(gains[best]) / in_place
 
     def _is_loop(
         self,
-        rows: NDArray[np.int64],
-        pitched: NDArray[np.float32],
+        stays: tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]],
         landmarks: tuple[NDArray[np.int64], NDArray[np.float32]],
         lag: int,
     ) -> bool:
         """Say whether the recording is the same again after a lag, and the query just as it is.
 
-        Noise does not recur: of what recurs in the query, the recording has to have its share.
+        Noise does not recur: of what recurs in the query, the recording has to have its share. And
+        if the loop is not bare, what lies over it has to be heard in the query: others use the same
+        loop.
 
         Parameters
         ----------
-        rows, pitched
-            Some landmarks of the recording, those that still fall on the query after the lag.
+        stays
+            Rows and quarter bins of the landmarks that still fall on the query after the lag, and
+            what each gives in place, times its weight.
         landmarks
-            All of them.
+            Rows and quarter bins of all of them.
         """
+        rows, pitched, given = stays
         raster = np.zeros((self.n_frames + 2, self._peaks.shape[1]), dtype=np.bool_)
         mark(raster, landmarks[0] + 1, landmarks[1])
         of_recording = raster[1:-1]
-        if has(of_recording, rows, (pitched / CELL).astype(np.int64), lag).mean() < _LOOP:
+        again = has(of_recording, rows, (pitched / CELL).astype(np.int64), lag)
+        if again.mean() < _LOOP:
+            return False
+        if again.mean() < _BARE_LOOP and given[~again].mean() < _HEARD * given[again].mean():
             return False
         peaks = self._found[0], (self._found[1] / CELL).astype(np.int64)
         recurs = has(self._peaks[_MARGIN:-_MARGIN], *peaks, lag)
