@@ -38,7 +38,7 @@ from db.schema import FileRow, FingerprintRow, FingerprintSchemeRow
 from db.segment_index import SegmentIndex
 from db.writer import CatalogueWriter
 from indexer.encoders import load_encoder
-from indexer.landmarks import LandmarkFingerprinter
+from indexer.landmarks import LandmarkFingerprinter, stored_frequencies
 from search.engine import SearchEngine
 from search.language import parse
 from tests.db.conftest import analysis
@@ -53,7 +53,9 @@ MARKS = LandmarkFingerprinter()
 def landmarks(rng: np.random.Generator) -> Landmarks:
     """Make the landmarks of a few seconds."""
     frames = np.sort(rng.integers(0, N_FRAMES, N_LANDMARKS)).astype(np.int32)
-    frequencies = rng.integers(0, 1024, N_LANDMARKS).astype(np.uint16)
+    pitched = rng.integers(0, 1024, N_LANDMARKS).astype(np.float32)
+    level, is_witness = np.zeros(N_LANDMARKS, np.float32), np.zeros(N_LANDMARKS, np.bool_)
+    frequencies = stored_frequencies(pitched, level, is_witness)
     order = np.lexsort((frequencies, frames))
     return Landmarks(frames, frequencies[order], N_FRAMES)
 

@@ -230,7 +230,7 @@ class Verifier:
         Parameters
         ----------
         evidence
-            Of a place with at least three landmarks; those beyond its extent are left out, if that holds a dozen.
+            Of the place; landmarks beyond its extent are left out, if that holds a dozen.
         landmarks, change
             As `weigh` took them.
 
@@ -238,10 +238,12 @@ class Verifier:
         -------
         float
             What landmarks give, by weight, at the best lag of 1.2 to 5.3 s, above the lags beside
-            it, as a share of what they give in place; 0 where there is no such lag, because the query is
-            short, or where the recording is a loop that the query holds.
+            it, as a share of what they give in place; 0 where there is no such lag, because the
+            query is short, or where the recording is a loop that the query holds.
         """
         rows, pitched, loud = self._inside(evidence.frame, landmarks, change)
+        if len(rows) < _LEAST_LANDMARKS:
+            return 0.0
         all_landmarks, weights = (rows, pitched), self._weights(pitched, loud)
         first, last = evidence.extent()
         within = (rows >= first) & (rows <= last)

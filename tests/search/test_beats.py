@@ -211,3 +211,71 @@ def test_what_agrees_at_one_moment_is_a_beat_and_what_goes_on_is_a_held_note(
     evidence = verifier.weigh(1000.0, 0.0, landmarks)
     share = verifier.recurrence(evidence, landmarks)
     assert share < 0.5 if held else share > 0.8
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_over_a_loop_the_rest_has_to_be_heard_too(whole: bool) -> None:
+    """Two thirds of the recording are a loop; the query holds all of it, or the loop alone."""
+    rng = np.random.default_rng(11)
+    n_frames, lag, n_loop, n_rest = 560, 130, 40, 60
+    times = np.arange(4)[:, np.newaxis] * lag
+    loop_rows = (rng.integers(20, 20 + lag, n_loop) + times).ravel()
+    loop_bins = np.tile(rng.integers(20, 480, n_loop), 4)
+    rows = np.concatenate([loop_rows, rng.integers(20, n_frames - 20, n_rest)])
+    bins = np.concatenate([loop_bins, rng.integers(20, 480, n_rest)])
+    heard = slice(None) if whole else slice(0, len(loop_rows))
+    share = _recurrence(rows, bins, np.full(len(rows), -3.0), heard, n_frames)
+    assert share == 0.0 if whole else share > 0.8
+
+
+def _recurrence(
+    rows: NDArray[np.int64],
+    bins: NDArray[np.int64],
+    level: NDArray[np.float64],
+    heard: slice,
+    n_frames: int,
+) -> float:
+    """Return what recurs of a query in which some landmarks of the recording rise from noise."""
+    heights = np.random.default_rng(3).normal(0, 0.7, (n_frames, 512)).astype(np.float32)
+    heights[rows[heard], bins[heard]] += 1.5
+    order = np.lexsort((bins[heard], rows[heard]))
+    peaks = QueryPeaks(
+        rows[heard][order].astype(np.float32), (4 * bins[heard][order]).astype(np.float32)
+    )
+    verifier = Verifier(peaks, Spectrum(heights, np.full(512, -8, dtype=np.float32)))
+    order = np.lexsort((bins, rows))
+    stored = stored_frequencies(
+        (4 * bins[order]).astype(np.float32),
+        level[order].astype(np.float32),
+        np.zeros(len(rows), dtype=np.bool_),
+    )
+    landmarks = rows[order].astype(np.int64), stored
+    return verifier.recurrence(verifier.weigh(0.0, 0.0, landmarks), landmarks)
+
+
+def over_a_sampled_loop(seed: int, *, n_bars: int = 12) -> NDArray[np.float32]:
+    """Notes of its own over drums that are the same to the last sample in every piece."""
+    rng, drums = np.random.default_rng(seed), np.random.default_rng(7)
+    hits = [list(_drums(step, drums)) for step in range(_STEPS)]
+    sound = 1e-3 * rng.standard_normal(round((n_bars * BAR_S + 1) * SR))
+    for step in range(n_bars * _STEPS):
+        at = round(step * BAR_S / _STEPS * SR)
+        for hit in hits[step % _STEPS]:
+            sound[at : at + len(hit)] += hit
+        if rng.random() < 0.4:
+            note = _note(220 * 2 ** (rng.integers(0, 30) / 12), rng.integers(1, 4) * BAR_S / _STEPS)
+            sound[at : at + len(note)] += 3 * note
+    return (0.2 * sound[: round(n_bars * BAR_S * SR)]).astype(np.float32)
+
+
+def test_pieces_over_one_sampled_loop_are_told_apart_in_noise(tmp_path: Path) -> None:
+    with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
+        for seed in range(3):
+            add(writer, f"{seed}.wav", over_a_sampled_loop(seed), SR)
+        save(writer)
+    with Catalogue.open(tmp_path) as opened:
+        engine = FingerprintEngine(opened)
+        for seed in (0, 1, 2, 100, 101, 102, 103):
+            noise = 0.05 * np.random.default_rng(seed).standard_normal(10 * SR).astype(np.float32)
+            found = ask(engine, over_a_sampled_loop(seed)[5000 : 5000 + 10 * SR] + noise)
+            assert [name_of(match) for match in found] == ([f"{seed}.wav"] if seed < 3 else [])

@@ -26,6 +26,13 @@ N_FRAMES = 900
 QUERY_FRAMES = 100
 
 
+def stored(*pitched: float) -> NDArray[np.uint16]:
+    """Return frequencies in quarters of a bin as landmarks have them."""
+    n = len(pitched)
+    level, is_witness = np.full(n, -9, np.float32), np.zeros(n, np.bool_)
+    return stored_frequencies(np.array(pitched, np.float32), level, is_witness)
+
+
 def scattered(seed: int) -> Landmarks:
     """Landmarks anywhere, a little more than one every other frame."""
     rng = np.random.default_rng(seed)
@@ -102,7 +109,7 @@ def test_the_best_places_are_those_whose_sums_stand_out_most(archive: ArchiveFra
 
 def test_steady_sound_does_not_hide_the_place_of_what_happens(tmp_path: Path) -> None:
     steady = np.repeat(np.arange(N_FRAMES, dtype=np.int32), 3)
-    drone = Landmarks(steady, np.tile(np.array([200, 240, 280], np.uint16), N_FRAMES), N_FRAMES)
+    drone = Landmarks(steady, np.tile(stored(200, 240, 280), N_FRAMES), N_FRAMES)
     with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
         add_all(writer, {"drone.wav": drone, "0.wav": scattered(0)})
         save(writer)
@@ -117,7 +124,7 @@ def test_steady_sound_does_not_hide_the_place_of_what_happens(tmp_path: Path) ->
 def test_what_was_removed_in_between_takes_no_time_and_moves_nothing(tmp_path: Path) -> None:
     with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
         n_frames = 3 * 3600 * 125 // 2
-        long = Landmarks(np.array([5], np.int32), np.array([400], np.uint16), n_frames)
+        long = Landmarks(np.array([5], np.int32), stored(400), n_frames)
         add_all(writer, {"0.wav": scattered(0), "long.wav": long, "2.wav": scattered(2)})
         save(writer)
         with Catalogue.open(tmp_path) as opened:

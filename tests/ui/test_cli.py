@@ -17,6 +17,7 @@ import pytest
 from db.catalogue import Catalogue
 from db.errors import CatalogueLocked
 from db.writer import CatalogueWriter
+from indexer.fingerprint import DEFAULT_FINGERPRINTER
 from tests.indexer.conftest import write_sound
 from tests.ui.running import PROJECT, as_process, within
 from ui.cli import cli
@@ -315,7 +316,8 @@ def test_parts_of_fingerprints_that_are_out_of_reach_are_told(
     assert "fingerprints: the parts on ray:127.0.0.1:1 could not be asked" in said
     assert "`echoic repair --fingerprints files`" in said
     assert "1 problem found." in said
-    left = catalogue / "index" / "parts" / "echoic-landmarks-2.1-of-2" / "index"
+    scheme = DEFAULT_FINGERPRINTER.replace("/", "-")
+    left = catalogue / "index" / "parts" / f"{scheme}.1-of-2" / "index"
     left.mkdir(parents=True)
     _, note = within(
         *("forget", "--fingerprinter", "echoic-landmarks/3", "--yes"),
