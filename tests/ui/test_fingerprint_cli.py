@@ -163,6 +163,22 @@ def test_a_folder_is_gone_through_and_a_bad_file_does_not_stop_it(
     assert said[1] == str(folder / "deep" / "known.ogg")
     assert said[2].endswith(str(field))
     assert said[3:5] == [str(folder / "unknown.wav"), "Nothing in the archive matches."]
+    assert said[5] == "3 queries: 1 found, 1 not, 1 failed."
+    out, _ = echoic("identify", unknown, folder / "deep", catalogue=catalogue)
+    heads, *said = out.splitlines()
+    assert heads.split() == [
+        "in",
+        "the",
+        "query",
+        "in",
+        "the",
+        "recording",
+        "score",
+        "by",
+        "chance",
+        "recording",
+    ]
+    assert said[:2] == [str(unknown), "Nothing in the archive matches."]
     out, _ = echoic("identify", folder, "--json", catalogue=catalogue, code=1)
     answers = json.loads(out)
     assert [Path(answer["query"]).name for answer in answers] == [
@@ -258,6 +274,12 @@ def test_recordings_without_a_fingerprint_are_told_of_and_the_very_file_is_named
     (row,) = csv.DictReader(io.StringIO(echoic("identify", late, "--csv", catalogue=some)[0]))
     assert (row["path"], row["identical"], row["score"]) == (str(late), "True", "")
     assert f'REM "{late}" is this very file' in echoic("identify", late, "--cue", catalogue=some)[0]
+    out, _ = echoic("duplicates", catalogue=some)
+    assert out.strip() == "No duplicates among what could be compared."
+    moved = late.rename(tmp_path / "late.wav")
+    echoic("index", sounds, catalogue=some)
+    out, _ = echoic("identify", moved, catalogue=some)
+    assert out.splitlines()[0] == f"This very file is in the archive: {late}  [missing]"
 
 
 def test_files_with_the_same_bytes_are_listed_without_fingerprints(tmp_path: Path) -> None:

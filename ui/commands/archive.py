@@ -115,7 +115,7 @@ def _fingerprints_notes(found: "Status", part: "FingerprintState") -> list[str]:
         for other in found.fingerprints
         if other.scheme.name in FINGERPRINTERS and other.n_recordings == found.n_recordings
     ]
-    unused = "this Echoic does not have that fingerprinter: nothing is looked up in these"
+    unused = "made by another version of Echoic: nothing is looked up in these"
     if complete:
         return [unused, f"{complete[0]} has all recordings, so these can go: {free}"]
     return [unused, f"`echoic index FOLDER` again makes new ones; after that these can go: {free}"]

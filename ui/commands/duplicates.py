@@ -103,7 +103,9 @@ def _print(found: "Duplicates") -> None:
         )
         click.echo(f"{groups}, {pairs}. No file was touched.")
     else:
-        click.echo("No duplicates.")
+        click.echo(
+            "No duplicates among what could be compared." if found.notes else "No duplicates."
+        )
 
 
 def _print_group(number: int, group: "Group") -> None:

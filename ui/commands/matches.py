@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ui.commands.common import exact_span_text, print_json, print_notes, printable
+from ui.commands.common import (
+    count_text,
+    exact_span_text,
+    print_json,
+    print_notes,
+    printable,
+)
 
 if TYPE_CHECKING:
     from db.records import RecordingInfo
@@ -127,26 +133,33 @@ class TableDisplay(Display):
     def __init__(self, *, named: bool, may_change_more: bool) -> None:
         self._named = named
         self._may_change_more = may_change_more
-        self._n_without = 0
+        self._n_with = self._n_without = self._n_failed = 0
         self._begun = False
 
     def answer(self, query: Query, answer: Answer) -> None:
         matches = answer.matches
         if self._named:
-            self._begin(matches)
+            self._begin()
             click.echo(query.title)
         if answer.identical is not None:
             click.echo(f"This very file is in the archive: {_place(answer.identical)}")
         elif not matches:
-            self._n_without += 1
             click.echo("Nothing in the archive matches.")
-        self._begin(matches)
+        if answer.identical is not None or matches:
+            self._n_with += 1
+        else:
+            self._n_without += 1
+        if matches:
+            self._begin()
         for match in matches:
             click.echo(_line(match))
 
-    def _begin(self, matches: "list[Match]") -> None:
-        """Print the heads of the columns, once, and only if there is something below them."""
-        if matches and not self._begun:
+    def failed(self, query: Query, reason: str) -> None:
+        self._n_failed += 1
+
+    def _begin(self) -> None:
+        """Print the heads of the columns, once."""
+        if not self._begun:
             click.echo(
                 f"{'in the query':>17}{'in the recording':>19}{'score':>7}  "
                 f"{'by chance':<21}  recording"
@@ -154,6 +167,12 @@ class TableDisplay(Display):
             self._begun = True
 
     def finish(self) -> None:
+        if self._named:
+            n_queries = self._n_with + self._n_without + self._n_failed
+            click.echo(
+                f"{count_text(n_queries, 'query', 'queries')}: {self._n_with} found, "
+                f"{self._n_without} not, {self._n_failed} failed."
+            )
         if self._n_without:
             hints = ["a longer excerpt with more sound (below 1 s nothing is tried)"]
             if self._may_change_more:
@@ -173,7 +192,9 @@ def _folder_of_output() -> Path | None:
 def _place(recording: "RecordingInfo") -> str:
     from search.export import recording_values
 
-    return printable(recording_values(recording)["path"] or f"recording {recording.id}")
+    values = recording_values(recording)
+    missing = "  [missing]" if values["missing"] else ""
+    return printable(values["path"] or f"recording {recording.id}") + missing
 
 
 def _line(match: "Match") -> str:
