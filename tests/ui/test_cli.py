@@ -477,7 +477,9 @@ def test_a_file_in_two_collections_is_told_and_is_no_duplicate(
     said = echoic(*index, tmp_path / "all", catalogue=catalogue)
     assert f"'birds', {tmp_path / 'all' / 'birds'}, lies within that of 'all'" in said
     assert "Warning" not in echoic(*index, tmp_path / "all", catalogue=catalogue)
-    assert echoic("duplicates", catalogue=catalogue) == "No duplicates.\n"
+    assert (
+        echoic("duplicates", catalogue=catalogue) == "No duplicates among what could be compared.\n"
+    )
     (found,) = json.loads(echoic("search", "name:wren", "--json", catalogue=catalogue))["hits"]
     assert found["paths"] == [str(tmp_path / "all" / "birds" / "wren.wav")]
 
