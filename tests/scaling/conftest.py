@@ -92,6 +92,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     # The path of a socket must be short.
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        # Ray writes its address there whatever folder it is given, and does not make it.
+        Path("/tmp/ray").mkdir(exist_ok=True)
         made = Cluster(
             initialize_head=True,
             head_node_args={
