@@ -8,6 +8,7 @@ many landmarks as loud and bright ones, and no gain or equaliser changes their o
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -115,12 +116,6 @@ class PeakStream:
         self._waiting = join([])
         self._found: list[Peaks] = []
         self._done = 0  # all peaks before this frame are chosen
-        self._rows: list[NDArray[np.float32]] | None = None
-
-    def keep_rows(self) -> list[NDArray[np.float32]]:
-        """Return a list that the blocks of the spectrogram will be put into."""
-        self._rows = []
-        return self._rows
 
     def push(self, samples: NDArray[np.float32]) -> None:
         """Take the next samples, shape (n,), at `SAMPLE_RATE`."""
@@ -136,18 +131,12 @@ class PeakStream:
     def finish(self) -> tuple[Peaks, int]:
         """Return all peaks, and the number of frames."""
         n_frames = self._n_samples // HOP + 1
-        while (left := n_frames - self._spectra.n_frames) > 0:
-            padded = np.zeros((min(left, _BLOCK) - 1) * HOP + WINDOW, dtype=np.float32)
-            part = self._samples[: len(padded)]
-            padded[: len(part)] = part
-            self._samples = self._samples[_BLOCK * HOP :]
-            self._take(_log_power(padded))
+        for log_power in _blocks(self._samples, n_frames - self._spectra.n_frames):
+            self._take(log_power)
         self._select(self._spectra.finish(), n_frames + _RANK_FRAMES)
         return join(self._found), n_frames
 
     def _take(self, log_power: NDArray[np.float32]) -> None:
-        if self._rows is not None:
-            self._rows.append(log_power)
         for peaks, until in self._spectra.push(log_power):
             self._select(peaks, until)
 
@@ -166,13 +155,15 @@ class PeakStream:
 
 def analyse(samples: NDArray[np.float32], per_s: int) -> tuple[Peaks, Spectrum]:
     """Find the peaks of a short signal, those that `PeakStream` finds, and its whole spectrum."""
-    stream = PeakStream(per_s)
-    rows = stream.keep_rows()
-    stream.push(samples)
-    peaks, _ = stream.finish()
-    log_power = np.concatenate(rows)
-    mean = np.repeat(np.repeat(_local_mean(log_power), _POOL, axis=0), _POOL, axis=1)
-    return peaks, Spectrum(log_power - mean[: len(log_power)], log_power.mean(axis=0))
+    n_frames = len(samples) // HOP + 1
+    padded = np.concatenate([np.zeros(WINDOW // 2, dtype=np.float32), samples])
+    rows = np.concatenate(list(_blocks(padded, n_frames)))
+    cells = _local_mean(rows)
+    peaks = _tall_peaks(rows, cells, 0, range(n_frames))
+    peaks = replace(peaks, ranks=_ranks(peaks.frames, peaks.heights))
+    mean = np.repeat(np.repeat(cells, _POOL, axis=0), _POOL, axis=1)
+    spectrum = Spectrum(rows - mean[:n_frames], rows.mean(axis=0))
+    return peaks.take(peaks.ranks < per_s), spectrum
 
 
 class _Spectra:
@@ -196,37 +187,63 @@ class _Spectra:
 
     def _find(self, until: int) -> Peaks:
         rows, first = self._rows, self._first
-        low = max(first, self._from - _NEAR_FRAMES)
-        near = rows[low - first : until - first + _NEAR_FRAMES]
-        at, bins = np.nonzero(near == _greatest_around(near))
-        frames = at + low
-        inside = (frames >= self._from) & (frames < until) & (bins >= _LOWEST) & (bins < _HIGHEST)
-        at, bins, frames = at[inside], bins[inside], frames[inside]
-        heights = near[at, bins] - _local_mean(rows)[(frames - first) // _POOL, bins // _POOL]
-        tall = heights > _LEAST_HEIGHT
-        at, bins, frames = at[tall], bins[tall], frames[tall]
-        frequencies = _quarter_bins(near, at, bins)
+        peaks = _tall_peaks(rows, _local_mean(rows), first, range(self._from, until))
         self._from = until
         keep_from = max(first, (until - _CONTEXT) // _POOL * _POOL)
         self._rows, self._first = rows[keep_from - first :].copy(), keep_from
-        unranked = np.zeros(len(frames), dtype=np.int32)
-        levels = near[at, bins]
-        return Peaks(frames.astype(np.int32), frequencies, heights[tall], levels, unranked)
+        return peaks
 
 
 _CONTEXT = (_MEAN_CELLS + 1) * _POOL
 _WINDOW_SHAPE = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 
 
+def _blocks(samples: NDArray[np.float32], n_frames: int) -> Iterator[NDArray[np.float32]]:
+    """Yield the log power of the last frames of a signal, silent after its end, block by block."""
+    for start in range(0, n_frames, _BLOCK):
+        padded = np.zeros((min(n_frames - start, _BLOCK) - 1) * HOP + WINDOW, dtype=np.float32)
+        part = samples[start * HOP :][: len(padded)]
+        padded[: len(part)] = part
+        yield _log_power(padded)
+
+
 def _log_power(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the log power of a block of frames, shape (n_frames, N_BINS), in nepers."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP]
-    spectrum = scipy.fft.rfft(frames * _WINDOW_SHAPE, axis=1)[:, :N_BINS]
-    power: NDArray[np.float32] = spectrum.real**2
-    power += spectrum.imag**2
+    parts = scipy.fft.rfft(frames * _WINDOW_SHAPE, axis=1).view(np.float32)
+    parts *= parts
+    power: NDArray[np.float32] = parts[:, 0 : 2 * N_BINS : 2] + parts[:, 1 : 2 * N_BINS : 2]
     power *= np.float32((4 / WINDOW) ** 2)  # a sine of full scale has power 1
     power += _FLOOR
     return np.log(power, out=power)
+
+
+def _tall_peaks(
+    rows: NDArray[np.float32], cells: NDArray[np.float32], first: int, wanted: range
+) -> Peaks:
+    """Return all peaks of some frames that stand out, not ranked.
+
+    Parameters
+    ----------
+    rows
+        Log power, from the frame `first` on; a multiple of `_POOL`.
+    cells
+        Its local mean.
+    """
+    low = max(first, wanted.start - _NEAR_FRAMES)
+    near = rows[low - first : wanted.stop - first + _NEAR_FRAMES]
+    # Some times as fast as `nonzero` in two dimensions.
+    at, bins = np.divmod(np.flatnonzero(near == _greatest_around(near)), N_BINS)
+    frames = at + low
+    inside = (frames >= wanted.start) & (frames < wanted.stop)
+    inside &= (bins >= _LOWEST) & (bins < _HIGHEST)
+    at, bins, frames = at[inside], bins[inside], frames[inside]
+    levels = near[at, bins]
+    heights = levels - cells[(frames - first) // _POOL, bins // _POOL]
+    tall = heights > _LEAST_HEIGHT
+    at, bins, frames = at[tall], bins[tall], frames[tall].astype(np.int32)
+    unranked = np.zeros(len(frames), dtype=np.int32)
+    return Peaks(frames, _quarter_bins(near, at, bins), heights[tall], levels[tall], unranked)
 
 
 def _greatest_around(rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -237,17 +254,15 @@ def _greatest_around(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 def _running_max(values: NDArray[np.float32], reach: int, axis: int) -> NDArray[np.float32]:
     """Return the maximum over ``2 * reach + 1`` values along an axis, less at the edges."""
     length = 2 * reach + 1
-    padding = [(0, 0), (0, 0)]
-    padding[axis] = (reach, reach)
-    wide = np.pad(values, padding, constant_values=-np.inf)
+    shape = list(values.shape)
+    shape[axis] += 2 * reach
+    wide = np.full(shape, -np.inf, dtype=np.float32)
+    part = (lambda cut: np.s_[cut]) if axis == 0 else (lambda cut: np.s_[:, cut])
+    wide[part(slice(reach, -reach))] = values
     covered = 1
-
-    def part(array: NDArray[np.float32], start: int, stop: int | None) -> NDArray[np.float32]:
-        return array[start:stop] if axis == 0 else array[:, start:stop]
-
     while covered < length:
         step = min(covered, length - covered)
-        wide = np.maximum(part(wide, 0, -step), part(wide, step, None))
+        wide = np.maximum(wide[part(slice(None, -step))], wide[part(slice(step, None))])
         covered += step
     return wide
 
@@ -256,10 +271,11 @@ def _local_mean(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean around each cell of `_POOL` frames and bins, as far as there are rows."""
     starts = np.arange(0, len(rows), _POOL)
     sums = np.add.reduceat(_pooled(rows), starts, axis=0)
-    counts = np.minimum(_POOL, len(rows) - starts)
-    weights = np.broadcast_to(counts[:, np.newaxis] * float(_POOL), sums.shape)
-    mean: NDArray[np.float32] = (_box(sums) / _box(weights)).astype(np.float32)
-    return mean
+    n_rows = _box(np.minimum(_POOL, len(rows) - starts))
+    n_bins = _box(np.full(sums.shape[1], _POOL))
+    mean = _box(_box(sums).T).T
+    mean /= np.outer(n_rows, n_bins)
+    return mean.astype(np.float32)
 
 
 def _pooled(rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -270,17 +286,16 @@ def _pooled(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return pooled
 
 
-def _box(cells: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the sum over `_MEAN_CELLS` cells on each side, along both axes."""
-    for axis in (0, 1):
-        total = np.cumsum(cells, axis=axis, dtype=np.float64)
-        zero = np.zeros_like(np.take(total, [0], axis=axis))
-        total = np.concatenate([zero, total], axis=axis)
-        n = cells.shape[axis]
-        high = np.minimum(np.arange(n) + _MEAN_CELLS + 1, n)
-        low = np.maximum(np.arange(n) - _MEAN_CELLS, 0)
-        cells = np.take(total, high, axis=axis) - np.take(total, low, axis=axis)
-    return cells.astype(np.float64)
+def _box(cells: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the sum over `_MEAN_CELLS` cells on each side, along the first axis."""
+    n = len(cells)
+    total = np.zeros((n + 1, *cells.shape[1:]))
+    np.cumsum(cells, axis=0, dtype=np.float64, out=total[1:])
+    at = np.arange(n)
+    high, low = np.minimum(at + _MEAN_CELLS + 1, n), np.maximum(at - _MEAN_CELLS, 0)
+    box: NDArray[np.float64] = total.take(high, axis=0)
+    box -= total.take(low, axis=0)
+    return box
 
 
 def _quarter_bins(

@@ -10,7 +10,7 @@ MUCH_ALIKE = 3.4  # a place that is as like the query is more than a beat, and h
 _SAME_STRETCH = 0.5  # of what two candidates cover together is covered by both
 _RIVAL = 0.85  # of the best score; places that reach it may be repetitions of one another
 _APART = 8  # frames between places that are not the same
-_ALIKE = 2.5  # of at most 4.5; a place that is less like the query may not be the best there is
+_ALIKE = 2.3  # of at most 4.5, by weight; a place that is less like the query may not be the best
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def is_of_its_kind(one: Candidate, asked: Candidate) -> bool:
     """Say whether what a beat explains of a candidate it explains of another, too."""
     if one.left is not None or one.evidence.likeness >= MUCH_ALIKE:
         return False
-    (first, last), (other_first, other_last) = one.evidence.extent(), asked.evidence.extent()
+    (first, last), (other_first, other_last) = one.evidence.extent, asked.evidence.extent
     shared = min(last, other_last) - max(first, other_first)
     return shared >= _SAME_STRETCH * (max(last, other_last) - min(first, other_first))
 
@@ -77,7 +77,7 @@ def is_alike(candidates: list[Candidate]) -> bool:
     Where music repeats itself, a query of another pitch agrees with some other bar of it well
     enough to be no chance, but less than it would with its own.
     """
-    return bool(candidates) and candidates[0].evidence.likeness >= _ALIKE
+    return bool(candidates) and candidates[0].evidence.loud_likeness >= _ALIKE
 
 
 def best_score(candidates: list[Candidate]) -> float:

@@ -289,7 +289,7 @@ class FingerprintEngine:
 
     def _sighting(self, candidate: Candidate, onset_s: float, p_false: float) -> Sighting | None:
         evidence, frame_s = candidate.evidence, self._fingerprinter.frame_s
-        first, last = evidence.extent()
+        first, last = evidence.extent
         middle = round(evidence.frame + (first + last) / 2 * candidate.change.speed)
         ids, within = self._index.locate(np.array([middle], dtype=np.int64))
         if ids[0] < 0:

@@ -245,14 +245,24 @@ class Matcher:
         if not found or not self._changes:
             return found
         best = found[0]
-        first, last = best.evidence.extent()
+        first, last = best.evidence.extent
         covered = last - first >= _COVERED * verifier.n_frames
         if covered and best.evidence.likeness >= MUCH_ALIKE:
             return found
-        alike = [self._likeness_to(verifier, best, change) for change in self._changes]
-        if max(alike) <= _CLEARLY * best.evidence.likeness:
+        places = [_moved(best, change) for change in self._changes]
+        spans = [
+            _span(verifier, place, change)
+            for place, change in zip(places, self._changes, strict=True)
+        ]
+        landmarks = self._archive.landmarks(
+            min(first for first, _ in spans), max(end for _, end in spans)
+        )
+        begins = [place.frame for place in places]
+        alike = verifier.likenesses(begins, self._changes, landmarks)
+        likeliest = int(alike.argmax())
+        if alike[likeliest] <= _CLEARLY * best.evidence.likeness:
             return found
-        changed = self._changed_to(verifier, best, self._changes[alike.index(max(alike))])
+        changed = self._changed_to(verifier, best, self._changes[likeliest])
         return ranked([*found, changed, *self._refined(verifier, [changed])])
 
     def _settled(
@@ -301,12 +311,6 @@ class Matcher:
         place = _moved(candidate, change)
         return Candidate(self._weigh(verifier, place, change), change, 2, candidate.price)
 
-    def _likeness_to(self, verifier: Verifier, candidate: Candidate, change: Change) -> float:
-        """Return how like the query a candidate's place is with another change."""
-        place = _moved(candidate, change)
-        landmarks = self._archive.landmarks(*_span(verifier, place, change))
-        return verifier.likeness(place.frame, landmarks, change)
-
 
 def changes_within(most: float, *, kinds: Sequence[str] = ("speed", "pitch")) -> list[Change]:
     """Return the changes to try, up to a share of the original: 0.024 for 2.4 %.
@@ -334,7 +338,7 @@ def _span(verifier: Verifier, place: Place, change: Change) -> tuple[int, int]:
 def _moved(candidate: Candidate, change: Change) -> Place:
     """Return where the query begins if it has another change, and its middle is where it was."""
     evidence = candidate.evidence
-    first, last = evidence.extent()
+    first, last = evidence.extent
     moved = (first + last) / 2 * (candidate.change.speed - change.speed)
     return Place(evidence.frame + moved, evidence.votes)
 

@@ -8,6 +8,7 @@ have the same notes, the same rhythm and the same loudness, all but the right mo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ _FEW_LANDMARKS = 12  # where fewer are matched, the stretch that is matched says
 _CHANGED = 1.2  # what a change of speed or pitch costs: many are tried, and chance tries with them
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """What speaks for a place.
 
@@ -54,6 +55,9 @@ class Evidence:
     likeness : float
         How much of what each landmark may give it gives, on average. It tells a passage from its
         near repetition, where the score, which is about chance, is much the same for both.
+    loud_likeness : float
+        The same by weight: noise hides faint landmarks of the right place, and a change of pitch
+        moves loud ones as well.
     rows : ndarray, shape (n,), int64
         The query's frame that each landmark falls on, never falling.
     hits : ndarray, shape (n,), bool
@@ -66,12 +70,14 @@ class Evidence:
     score: float
     votes: float
     likeness: float
+    loud_likeness: float
     rows: NDArray[np.int64]
     hits: NDArray[np.bool_]
     chance: float
 
+    @cached_property
     def extent(self) -> tuple[float, float]:
-        """Return the stretch of the query, in frames, in which landmarks are matched.
+        """The stretch of the query, in frames, in which landmarks are matched.
 
         It is the stretch in which hits exceed by most what lies midway between their usual share
         and chance, so that a part of a query that holds something else is left out.
@@ -136,7 +142,7 @@ class Verifier:
         """
         rows, pitched, loud = self._inside(frame, landmarks, change)
         if len(rows) < _LEAST_LANDMARKS:
-            return Evidence(frame, 0.0, votes, 0.0, rows[:0], np.empty(0, dtype=np.bool_), 0.0)
+            return Evidence(frame, 0.0, votes, 0.0, 0.0, rows[:0], np.empty(0, dtype=np.bool_), 0.0)
         rises, found = self._gains(rows, pitched, _LAGS)
         weights = self._weights(pitched, loud)
         at = int(np.argmax((rises[_MAIN] + found[_MAIN]) @ weights))
@@ -147,23 +153,42 @@ class Verifier:
         score = self._rise(rows, rises, at, weights) + float(surprise) + 0.5 * float(np.sqrt(votes))
         score += 1.5 * float(np.sqrt(max(_stands_out(rises, at, weights), 0.0)))
         score -= _CHANGED if change != UNCHANGED else 0.0
-        likeness = float((rises[at] + found[at]).mean())
+        given = rises[at] + found[at]
+        likeness, loud_likeness = float(given.mean()), float(given @ weights / weights.sum())
         begin = frame - int(_LAGS[at]) * change.speed
         chance = float(found[_NULL].mean())
-        return Evidence(begin, score, votes, likeness, rows, found[at], chance)
+        return Evidence(begin, score, votes, likeness, loud_likeness, rows, found[at], chance)
 
-    def likeness(
+    def likenesses(
         self,
-        frame: float,
+        frames: Sequence[float],
+        changes: Sequence[Change],
         landmarks: tuple[NDArray[np.int64], NDArray[np.uint16]],
-        change: Change = UNCHANGED,
-    ) -> float:
-        """Return about the likeness that `weigh` would tell, for a tenth of the work."""
-        rows, pitched, _ = self._inside(frame, landmarks, change)
-        if len(rows) < _LEAST_LANDMARKS:
-            return 0.0
-        gains = self._gains(rows, pitched, _LAGS[_MAIN])
-        return float(sum(part.sum(axis=1) for part in gains).max()) / len(rows)
+    ) -> NDArray[np.float64]:
+        """Return about the likenesses that `weigh` would tell, for a hundredth of the work each.
+
+        Parameters
+        ----------
+        frames, changes
+            Archive frame of the query's first sample if it was changed like that; n of each.
+        landmarks
+            Of all that lie in the query's span with any of the changes.
+
+        Returns
+        -------
+        ndarray, shape (n,), float64
+        """
+        speeds, pitches = np.array([(one.speed, one.pitch) for one in changes]).T[:, :, np.newaxis]
+        rows = np.rint((landmarks[0] - np.array(frames)[:, np.newaxis]) / speeds).astype(np.int64)
+        pitched = quarter_bins(landmarks[1]) * pitches.astype(np.float32)
+        inside = (rows >= 0) & (rows < self.n_frames) & (pitched < 4 * (self._n_bins - 1))
+        sizes = np.count_nonzero(inside, axis=1)
+        which = np.repeat(np.arange(len(changes)), sizes)
+        rises, found = self._gains(rows[inside], pitched[inside], _LAGS[_MAIN])
+        sums = [np.bincount(which, gains, len(changes)) for gains in rises + found]
+        best: NDArray[np.float64] = np.max(sums, axis=0) / np.maximum(sizes, 1)
+        best[sizes < _LEAST_LANDMARKS] = 0.0
+        return best
 
     def unusual(self) -> NDArray[np.float32]:
         """Return how far the spectrum rises against what it does at each frequency on average.
@@ -245,7 +270,7 @@ class Verifier:
         if len(rows) < _LEAST_LANDMARKS:
             return 0.0
         all_landmarks, weights = (rows, pitched), self._weights(pitched, loud)
-        first, last = evidence.extent()
+        first, last = evidence.extent
         within = (rows >= first) & (rows <= last)
         if np.count_nonzero(within) >= _FEW_LANDMARKS:
             rows, pitched, weights = rows[within], pitched[within], weights[within]

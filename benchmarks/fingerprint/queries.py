@@ -220,6 +220,5 @@ def _places(corpus: Corpus, name: str, start: int, n: int) -> list[tuple[str, fl
     places = [(original, start / SR)]
     for path in corpus.alike(original):
         recording = corpus.store.read(path)
-        if len(recording) > n:
-            places += [(path, at_s) for at_s in true_places(excerpt, recording)]
+        places += [(path, at_s) for at_s in true_places(excerpt, recording, outside=0.5)]
     return places

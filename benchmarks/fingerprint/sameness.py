@@ -26,6 +26,7 @@ _ALIKE = 0.8
 _SHARED_S = 0.75
 _SHARP = 15.0
 _SLACK = 2 * FRAME_SAMPLES
+_ROUNDING = 1e-9  # of the energy of an excerpt: what is softer is nothing but rounding
 
 
 def sharing_pairs(store: Store) -> list[tuple[str, str]]:
@@ -57,22 +58,34 @@ def sharing_pairs(store: Store) -> list[tuple[str, str]]:
     return [pair for pair, same in shared.items() if same]
 
 
-def true_places(excerpt: Samples, recording: Samples, threshold: float = 0.9) -> list[float]:
+def true_places(
+    excerpt: Samples, recording: Samples, threshold: float = 0.9, *, outside: float = 0.0
+) -> list[float]:
     """Return every time in a recording, in seconds, at which the excerpt occurs sample for sample.
 
     Loops and sequenced music repeat themselves exactly: each of these places is a right answer.
+
+    Parameters
+    ----------
+    outside
+        The share of the excerpt that may lie before the recording begins or after it ends, where it
+        counts as silent: almost all that is heard has to be in the recording even so.
     """
     query = dsp.resample_poly(excerpt, 1, _DECIMATE)
-    sound = dsp.resample_poly(recording, 1, _DECIMATE)
     n = len(query)
+    beyond = int(outside * n)
+    sound = np.pad(dsp.resample_poly(recording, 1, _DECIMATE), beyond)
+    if len(sound) < n:
+        return []
     size = fft.next_fast_len(len(sound) + n, real=True)
     spectrum = fft.rfft(sound, size) * np.conj(fft.rfft(query, size))
     products = fft.irfft(spectrum, size)[: len(sound) - n + 1]
     energy = np.concatenate([[0.0], np.cumsum(np.square(sound, dtype=np.float64))])
-    norms = np.sqrt(np.maximum(energy[n:] - energy[:-n], 1e-12) * np.square(query).sum())
+    heard = max(float(np.square(query, dtype=np.float64).sum()), 1e-12)
+    norms = np.sqrt(np.maximum(energy[n:] - energy[:-n], _ROUNDING * heard) * heard)
     alike = products / norms
     found, _ = dsp.find_peaks(np.pad(alike, 1), height=threshold, distance=SR // _DECIMATE // 4)
-    return [round(float(place - 1) * _DECIMATE / SR, 4) for place in found]
+    return [round(float(place - 1 - beyond) * _DECIMATE / SR, 4) for place in found]
 
 
 def landmark_hashes(
