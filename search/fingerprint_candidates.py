@@ -10,7 +10,8 @@ MUCH_ALIKE = 3.4  # a place that is as like the query is more than a beat, and h
 _SAME_STRETCH = 0.5  # of what two candidates cover together is covered by both
 _RIVAL = 0.85  # of the best score; places that reach it may be repetitions of one another
 _APART = 8  # frames between places that are not the same
-_ALIKE = 2.3  # of at most 4.5, by weight; a place that is less like the query may not be the best
+_ALIKE = 2.5  # of at most 4.5; a place that is less like the query may not be the best there is
+_LOUD_ALIKE = 2.3  # by weight, likewise: noise hides the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,22 @@ def rivals(found: list[Candidate]) -> list[Candidate]:
     ]
 
 
-def is_alike(candidates: list[Candidate]) -> bool:
+def is_alike(candidates: list[Candidate], *, by_loud: bool) -> bool:
     """Say whether the best candidate is so like the query that nothing better is to be expected.
 
     Where music repeats itself, a query of another pitch agrees with some other bar of it well
     enough to be no chance, but less than it would with its own.
+
+    Parameters
+    ----------
+    by_loud
+        Whether it is enough that the loud landmarks are like it. They do not tell repetitions
+        apart.
     """
-    return bool(candidates) and candidates[0].evidence.loud_likeness >= _ALIKE
+    if not candidates:
+        return False
+    evidence = candidates[0].evidence
+    return evidence.likeness >= _ALIKE or (by_loud and evidence.loud_likeness >= _LOUD_ALIKE)
 
 
 def best_score(candidates: list[Candidate]) -> float:

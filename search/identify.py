@@ -30,6 +30,7 @@ _FEW, _MANY = 6, 96  # places that are weighed: at first, and when those gave no
 _BEST_LOOKING = 32  # of the other places that are weighed when those gave nothing either
 _LOOKED_AT = 0.6  # what it costs a place to be chosen by its looks: chance was looked at, too
 _WORTH = 0.25  # of the most votes; at first, only places that have as many are weighed
+_ALONE = 0.5  # of its votes; a place is alone where no other has as many
 _REPEATS = 32  # places that are weighed to tell repetitions apart
 _TRIED = 32  # places that are weighed of all changes together
 _EVERY = 1024  # places that are looked at at most; weighed if all occurrences are asked for
@@ -108,14 +109,15 @@ class Matcher:
             return []
         if not every:
             verifier = Verifier(peaks, spectrum)
-            found = self._quickly(verifier, peaks)
-            if best_score(found) >= self._sure[0] and is_alike(found):
+            found, is_alone = self._quickly(verifier, peaks)
+            if best_score(found) >= self._sure[0] and is_alike(found, by_loud=is_alone):
                 return self._settled(verifier, peaks, self._tuned(verifier, found))
         second, _ = self._fingerprinter.query(samples, late=0.5)
         peaks = peaks.joined(second)
         verifier = Verifier(peaks, spectrum)
         found = self._thoroughly(verifier, peaks, every=every)
-        if (best_score(found) >= self._sure[1] and is_alike(found)) or not self._changes:
+        is_sure = best_score(found) >= self._sure[1] and is_alike(found, by_loud=True)
+        if is_sure or not self._changes:
             found = self._tuned(verifier, found)
         else:
             found = ranked([*found, *self._beyond_beat(verifier, self._changed(verifier, peaks))])
@@ -123,10 +125,17 @@ class Matcher:
             return self._all_beyond_beat(verifier, found)
         return self._settled(verifier, peaks, found)
 
-    def _quickly(self, verifier: Verifier, peaks: QueryPeaks) -> list[Candidate]:
+    def _quickly(self, verifier: Verifier, peaks: QueryPeaks) -> tuple[list[Candidate], bool]:
+        """Weigh the first places; say also whether no other has nearly as many votes as the best.
+
+        A recording that repeats itself has many such places, in noise more than are weighed here.
+        """
         places = self._places(peaks, UNCHANGED, _FEW, thorough=False, budget=_POSTINGS_AT_MOST)
         worth = [place for place in places if place.votes >= _WORTH * places[0].votes]
-        return self._beyond_beat(verifier, self._weighed(verifier, worth, UNCHANGED, effort=0))
+        found = self._weighed(verifier, worth, UNCHANGED, effort=0)
+        found = self._beyond_beat(verifier, found)
+        least = _ALONE * found[0].evidence.votes if found else 0.0
+        return found, sum(place.votes >= least for place in places) == 1
 
     def _thoroughly(self, verifier: Verifier, peaks: QueryPeaks, *, every: bool) -> list[Candidate]:
         places = self._places(peaks, UNCHANGED, _EVERY, thorough=True, budget=_POSTINGS_THOROUGH)
