@@ -19,7 +19,7 @@ from indexer.landmarks import (
     stored_frequencies,
     without_witnesses,
 )
-from indexer.peaks import N_BINS, PeakStream, Spectrum, _ranks
+from indexer.peaks import N_BINS, PeakStream, Spectrum, _ranks, analyse
 from search.verification import Verifier
 
 _DURATION_S = 12
@@ -123,6 +123,21 @@ def test_loud_landmarks_are_believed_more_than_faint_ones() -> None:
     alike = score(np.zeros(n))
     assert score(np.where(is_heard, 3.0, -3.0)) > alike + 2
     assert score(np.where(is_heard, -3.0, 3.0)) < alike - 2
+
+
+@pytest.mark.parametrize("n_samples", [1, 900, 8000, 32_768, 32_769, 96_000])
+def test_a_short_signal_has_the_peaks_that_a_stream_finds(
+    sound: NDArray[np.float32], n_samples: int
+) -> None:
+    stream = PeakStream(45)
+    for start in range(0, n_samples, 7001):
+        stream.push(sound[start : min(start + 7001, n_samples)])
+    streamed, n_frames = stream.finish()
+    at_once, spectrum = analyse(sound[:n_samples], 45)
+    assert len(streamed) >= 30 * (n_samples // 8000)
+    for name in ("frames", "frequencies", "heights", "levels", "ranks"):
+        assert getattr(at_once, name).tolist() == getattr(streamed, name).tolist()
+    assert spectrum.heights.shape == (n_frames, N_BINS)
 
 
 def test_ranks_count_taller_peaks_in_the_second_around_each() -> None:

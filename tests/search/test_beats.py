@@ -10,9 +10,16 @@ from numpy.typing import NDArray
 
 from db.catalogue import Catalogue
 from db.writer import CatalogueWriter
-from indexer.landmarks import LandmarkFingerprinter, QueryPeaks, stored_frequencies
+from indexer.landmarks import (
+    UNCHANGED,
+    Change,
+    LandmarkFingerprinter,
+    QueryPeaks,
+    stored_frequencies,
+)
 from indexer.peaks import Spectrum
 from search.fingerprints import FingerprintEngine
+from search.identify import Matcher, changes_within
 from search.verification import Verifier
 from tests.search.test_fingerprints import SR, add, ask, landmarks_of, music, name_of, save
 
@@ -174,6 +181,56 @@ def test_another_pitch_is_told_though_attacks_and_drums_agree_without_it(
     changed = [found for found in told if found != 1]
     assert len(changed) >= 2
     assert changed == pytest.approx([pitch] * len(changed), abs=0.003)
+
+
+def test_likenesses_of_many_changes_are_those_of_weighing_each() -> None:
+    fingerprinter = LandmarkFingerprinter()
+    sound = soxr.resample(piece(0)[: 6 * SR], SR, fingerprinter.sample_rate)
+    verifier = Verifier(*fingerprinter.query(sound))
+    own = landmarks_of(piece(0)[: 8 * SR])
+    landmarks = own.frames.astype(np.int64) + 5000, own.frequencies
+    changes = [UNCHANGED, *changes_within(0.012), Change(1.5, 1.0)]
+    # The last lies beyond the landmarks.
+    begins = [5000.0 + 40 * number for number in range(len(changes) - 1)] + [9000.0]
+    told = verifier.likenesses(begins, changes, landmarks)
+    weighed = [
+        verifier.weigh(begin, 0.0, landmarks, change).likeness
+        for begin, change in zip(begins, changes, strict=True)
+    ]
+    # The lag with most votes by weight may be another than that of the greatest likeness.
+    assert told == pytest.approx(weighed, abs=0.3)
+    assert told[0] == pytest.approx(weighed[0], abs=1e-5)
+    assert told[0] > told[1:-1].max() > told[1:-1].min() > 0 == told[-1]
+
+
+def matcher(engine: FingerprintEngine) -> Matcher:
+    return Matcher(
+        engine._index, engine._fingerprinter, sure=(16.0, 14.0), changes=changes_within(0.024)
+    )
+
+
+def test_in_noise_loud_landmarks_are_enough_to_be_sure_at_once(engine: FingerprintEngine) -> None:
+    sound = piece(1)[8 * SR : 18 * SR]
+    noise = 0.12 * np.random.default_rng(5).standard_normal(len(sound)).astype(np.float32)
+    heard = soxr.resample(sound + noise, SR, engine.sample_rate)
+    best = matcher(engine).candidates(heard)[0]
+    assert best.evidence.likeness < 2.5 < best.evidence.loud_likeness
+    assert best.effort == 0
+
+
+def test_loud_landmarks_are_not_enough_where_a_recording_repeats_itself(tmp_path: Path) -> None:
+    with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
+        add(writer, "bars.wav", repeated(1), SR)
+        save(writer)
+    sound = repeated(1)[8 * SR : 18 * SR]
+    noise = 0.12 * np.random.default_rng(5).standard_normal(len(sound)).astype(np.float32)
+    with Catalogue.open(tmp_path) as opened:
+        engine = FingerprintEngine(opened)
+        heard = soxr.resample(sound + noise, SR, engine.sample_rate)
+        best = matcher(engine).candidates(heard)[0]
+    assert best.evidence.likeness < 2.5 < best.evidence.loud_likeness
+    assert best.effort > 0
+    assert best.evidence.frame * 128 / 8000 == pytest.approx(8.0, abs=0.05)
 
 
 def test_a_glance_tells_the_right_place_in_loud_noise() -> None:
