@@ -116,7 +116,7 @@ class Matcher:
         peaks = peaks.joined(second)
         verifier = Verifier(peaks, spectrum)
         found = self._thoroughly(verifier, peaks, every=every)
-        is_sure = best_score(found) >= self._sure[1] and is_alike(found, by_loud=True)
+        is_sure = best_score(found) >= self._sure[1] and is_alike(found, by_loud=False)
         if is_sure or not self._changes:
             found = self._tuned(verifier, found)
         else:
