@@ -210,7 +210,8 @@ def _blocks(samples: NDArray[np.float32], n_frames: int) -> Iterator[NDArray[np.
 def _log_power(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the log power of a block of frames, shape (n_frames, N_BINS), in nepers."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP]
-    parts = scipy.fft.rfft(frames * _WINDOW_SHAPE, axis=1).view(np.float32)
+    spectrum = scipy.fft.rfft(frames * _WINDOW_SHAPE, axis=1)
+    parts = spectrum.view(spectrum.real.dtype)
     parts *= parts
     power: NDArray[np.float32] = parts[:, 0 : 2 * N_BINS : 2] + parts[:, 1 : 2 * N_BINS : 2]
     power *= np.float32((4 / WINDOW) ** 2)  # a sine of full scale has power 1
@@ -226,9 +227,11 @@ def _tall_peaks(
     Parameters
     ----------
     rows
-        Log power, from the frame `first` on; a multiple of `_POOL`.
+        Log power.
+    first
+        The frame of the first row; a multiple of `_POOL`.
     cells
-        Its local mean.
+        The local mean of the rows.
     """
     low = max(first, wanted.start - _NEAR_FRAMES)
     near = rows[low - first : wanted.stop - first + _NEAR_FRAMES]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from indexer.landmarks import Change
-from search.verification import Evidence
+from search.evidence import Evidence
 
 MUCH_ALIKE = 3.4  # a place that is as like the query is more than a beat, and has its pitch
 _SAME_STRETCH = 0.5  # of what two candidates cover together is covered by both

@@ -211,8 +211,9 @@ class FingerprintEngine:
         Parameters
         ----------
         samples : ndarray, shape (n,), float32
-            Mono, at `sample_rate`.
+            Mono, at `sample_rate`. What is not a number counts as silence, as it does in files.
         """
+        samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
         parts = self._parts([samples], 0.0)
         return self._identify(parts, p_false=p_false, every=all_occurrences)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from db.archive_frames import Postings
 from indexer.landmarks import UNCHANGED, Change, LandmarkFingerprinter, QueryPeaks
+from search.evidence import Evidence
 from search.fingerprint_candidates import (
     MUCH_ALIKE,
     Candidate,
@@ -19,7 +20,7 @@ from search.fingerprint_candidates import (
     rivals,
 )
 from search.scan import ArchiveScan
-from search.verification import Evidence, Verifier
+from search.verification import Verifier
 from search.voting import Place, vote
 
 _POSTINGS_AT_MOST, _POSTINGS_THOROUGH, _POSTINGS_CHANGED = 100_000, 200_000, 60_000
@@ -264,7 +265,7 @@ class Matcher:
             for place, change in zip(places, self._changes, strict=True)
         ]
         landmarks = self._archive.landmarks(
-            min(first for first, _ in spans), max(end for _, end in spans)
+            min(begin for begin, _ in spans), max(end for _, end in spans)
         )
         begins = [place.frame for place in places]
         alike = verifier.likenesses(begins, self._changes, landmarks)

@@ -36,6 +36,9 @@ EXCERPTS = {"dev": 70, "test": 210}
 NEGATIVES = {"dev": 1000, "test": 1500}
 TOLERANCE_S = 0.5
 
+_VERSION = 2
+"""Of how excerpts are drawn and their places found, so that those kept from before are not used."""
+
 _LONGEST_S = 10.0
 _SPEED_ROOM = 1.12
 
@@ -52,8 +55,8 @@ class Query:
         Where it begins there.
     degradation : str
     places : tuple of (str, float)
-        Every place in the archive where the excerpt occurs sample for sample, `name` and
-        `offset_s` among them; of a negative, none.
+        Every place in the archive where the excerpt occurs sample for sample, or most of it at the
+        edge of a recording, `name` and `offset_s` among them; of a negative, none.
     stored : ndarray, shape (n,), float16
     """
 
@@ -115,7 +118,7 @@ def load_queries(
     n = n or (NEGATIVES if kind == "negatives" else EXCERPTS)[split]
     standard = degradations == DEGRADATIONS
     extra = "" if standard else f"_{len(degradations)}_{degradations[0]}_{degradations[-1]}"
-    name = f"{kind}_{seconds:g}s_{n}{extra}"
+    name = f"{kind}_{seconds:g}s_{n}{extra}_v{_VERSION}"
     rows_file, sound_file = (cache / split / f"{name}{end}" for end in (".json", ".npy"))
     if not rows_file.exists():
         rows_file.parent.mkdir(parents=True, exist_ok=True)

@@ -68,8 +68,9 @@ def true_places(
     Parameters
     ----------
     outside
-        The share of the excerpt that may lie before the recording begins or after it ends, where it
-        counts as silent: almost all that is heard has to be in the recording even so.
+        The share of the excerpt that may lie before the recording begins and after it ends, taken
+        together. It counts as silent there, so that the recording has to hold four fifths of the
+        excerpt's energy even so. Times may be negative then.
     """
     query = dsp.resample_poly(excerpt, 1, _DECIMATE)
     n = len(query)
@@ -85,7 +86,10 @@ def true_places(
     norms = np.sqrt(np.maximum(energy[n:] - energy[:-n], _ROUNDING * heard) * heard)
     alike = products / norms
     found, _ = dsp.find_peaks(np.pad(alike, 1), height=threshold, distance=SR // _DECIMATE // 4)
-    return [round(float(place - 1 - beyond) * _DECIMATE / SR, 4) for place in found]
+    places = found - 1 - beyond
+    end = len(sound) - 2 * beyond
+    held = np.minimum(places + n, end) - np.maximum(places, 0)
+    return [round(float(at) * _DECIMATE / SR, 4) for at in places[held >= n - beyond]]
 
 
 def landmark_hashes(

@@ -36,6 +36,15 @@ def test_a_recording_that_lacks_half_of_what_is_heard_is_none() -> None:
 
 
 @pytest.mark.parametrize("outside", [0.0, 0.5])
+def test_a_short_recording_in_the_middle_of_an_excerpt_is_none(outside: float) -> None:
+    excerpt = 1e-3 * noise(1, 6.0)
+    excerpt[2 * SR : 4 * SR] = noise(2, 2.0)
+    assert true_places(excerpt, excerpt[2 * SR : 4 * SR], outside=outside) == []
+    longer = excerpt[int(1.4 * SR) : int(4.6 * SR)]
+    assert len(true_places(excerpt, longer, outside=outside)) == (outside == 0.5)
+
+
+@pytest.mark.parametrize("outside", [0.0, 0.5])
 def test_silence_is_not_a_place(outside: float) -> None:
     excerpt = noise(1, 2.0)
     silence = np.zeros(8 * SR, dtype=np.float32)

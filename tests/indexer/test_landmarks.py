@@ -138,6 +138,8 @@ def test_a_short_signal_has_the_peaks_that_a_stream_finds(
     for name in ("frames", "frequencies", "heights", "levels", "ranks"):
         assert getattr(at_once, name).tolist() == getattr(streamed, name).tolist()
     assert spectrum.heights.shape == (n_frames, N_BINS)
+    bins = np.rint(at_once.frequencies / 4).astype(np.int64)
+    assert spectrum.heights[at_once.frames, bins].tolist() == at_once.heights.tolist()
 
 
 def test_ranks_count_taller_peaks_in_the_second_around_each() -> None:

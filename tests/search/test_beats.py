@@ -18,6 +18,8 @@ from indexer.landmarks import (
     stored_frequencies,
 )
 from indexer.peaks import Spectrum
+from search.evidence import Evidence
+from search.fingerprint_candidates import Candidate, is_alike
 from search.fingerprints import FingerprintEngine
 from search.identify import Matcher, changes_within
 from search.verification import Verifier
@@ -218,6 +220,22 @@ def test_in_noise_loud_landmarks_are_enough_to_be_sure_at_once(engine: Fingerpri
     assert best.effort == 0
 
 
+@pytest.mark.parametrize(
+    ("likeness", "loud_likeness", "by_all", "by_loud"),
+    [(2.6, 2.0, True, True), (1.3, 2.4, False, True), (2.3, 2.2, False, False)],
+)
+def test_an_excerpt_of_another_pitch_is_not_alike(
+    likeness: float, loud_likeness: float, by_all: bool, by_loud: bool
+) -> None:
+    """The last as of pieces that were asked for at a pitch 2 % off, and agreed by their rhythm."""
+    none = np.empty(0, dtype=np.int64)
+    evidence = Evidence(0.0, 30.0, 9.0, likeness, loud_likeness, none, none.astype(np.bool_), 0.1)
+    candidates = [Candidate(evidence, UNCHANGED, 0)]
+    assert is_alike(candidates, by_loud=False) == by_all
+    assert is_alike(candidates, by_loud=True) == by_loud
+    assert not is_alike([], by_loud=True)
+
+
 def test_loud_landmarks_are_not_enough_where_a_recording_repeats_itself(tmp_path: Path) -> None:
     with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
         add(writer, "bars.wav", repeated(1), SR)
@@ -227,9 +245,12 @@ def test_loud_landmarks_are_not_enough_where_a_recording_repeats_itself(tmp_path
     with Catalogue.open(tmp_path) as opened:
         engine = FingerprintEngine(opened)
         heard = soxr.resample(sound + noise, SR, engine.sample_rate)
-        best = matcher(engine).candidates(heard)[0]
+        candidates = matcher(engine).candidates(heard)
+    best = candidates[0]
     assert best.evidence.likeness < 2.5 < best.evidence.loud_likeness
     assert best.effort > 0
+    # Nor after a thorough search: changes of speed and pitch are tried, too.
+    assert any(candidate.effort == 2 for candidate in candidates)
     assert best.evidence.frame * 128 / 8000 == pytest.approx(8.0, abs=0.05)
 
 

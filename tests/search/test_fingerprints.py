@@ -117,6 +117,16 @@ def write(path: Path, samples: NDArray[np.float32]) -> Path:
     return path
 
 
+def test_what_is_no_number_counts_as_silence(engine: FingerprintEngine) -> None:
+    sound = music(2)[5 * SR : 15 * SR]
+    heard = soxr.resample(sound, SR, engine.sample_rate)
+    heard[20000] = np.nan
+    heard[30000] = np.inf
+    (match,) = engine.identify_samples(heard)
+    assert name_of(match) == "2.wav"
+    assert match.onset_s - match.query_onset_s == pytest.approx(5.0, abs=0.05)
+
+
 @pytest.mark.parametrize(
     ("duration_s", "p_false"), [(2.0, 1e-4), (5.0, 1e-8), (10.0, 1e-12), (14.5, 1e-12)]
 )
