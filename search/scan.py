@@ -17,7 +17,7 @@ from scipy import sparse
 from scipy.ndimage import uniform_filter1d
 
 from db.features import GUARD_FRAMES
-from indexer.landmarks import quarter_bins
+from indexer.landmarks import levels, quarter_bins
 from indexer.peaks import N_BINS
 
 MOST_FRAMES = 5_400_000
@@ -26,7 +26,10 @@ memory grow with them. A query in a day of sound takes 150 MB while it is looked
 
 _BLOCK = 16  # frames of the archive in a row of the matrix
 _ROWS_AT_ONCE = 512  # what they give fits into a processor's cache
-_STEPS = 32  # of a unit, in which sums are counted: 16 bits are twice as fast as 32
+_STEPS = 16  # of a unit, in which sums are counted: 16 bits are twice as fast as 32
+_MOST_WEIGHT = 4  # of a landmark; a block holds 36 at most: 36 * 4 * 8 * 16 fits into 16 bits
+_LEVEL_FRAMES = 1024  # 16 s of one recording, with whose mean level each is compared
+_LEVELS_AS_MUCH = 2.0  # nepers; a landmark so much louder than those around weighs e times as much
 _FRAMES_READ = 1 << 18
 _LONGEST_GAP = 1024  # frames without a landmark that count; longer than any query
 _APART = 8  # frames between places that are not the same
@@ -49,6 +52,8 @@ class Archive(Protocol):
         self, first_frame: int, end_frame: int
     ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]: ...
 
+    def locate(self, frames: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Contents:
@@ -63,13 +68,16 @@ class _Contents:
     closed_up : ndarray, shape (n,), int64
         The same when all gaps are no longer than a query.
     matrix : sparse array, shape (n_blocks, _BLOCK * n_bins), int16
-        1 where a landmark is, closed up.
+        What each landmark weighs, 1 to `_MOST_WEIGHT`, where it is, closed up.
+    squares : ndarray, shape (n_blocks + 1,), int64
+        Sum of the squared weights before each block.
     """
 
     recording_ids: NDArray[np.int64]
     frames: NDArray[np.int64]
     closed_up: NDArray[np.int64]
     matrix: sparse.csr_array
+    squares: NDArray[np.int64]
 
     def archive_frame(self, place: int) -> int:
         """Return the archive frame of a query that begins at a place, closed up."""
@@ -128,7 +136,7 @@ class ArchiveScan:
             for back in range(n_before):
                 at = row + n_before - back
                 sums[at : at + len(given)] += given[:, back]
-        scores = _standing_out(sums.astype(np.float32), _spread(contents.matrix, n_before))
+        scores = _standing_out(sums.astype(np.float32), _spread(contents.squares, n_before))
         return [contents.archive_frame(place - width) for place in _highest(scores, n_places)]
 
     def _current(self) -> _Contents:
@@ -154,9 +162,31 @@ class ArchiveScan:
         n_blocks = int(closed_up[-1]) // _BLOCK + 1 if len(closed_up) else 0
         starts = np.searchsorted(closed_up // _BLOCK, np.arange(n_blocks + 1)).astype(np.int32)
         columns = closed_up % _BLOCK * N_BINS + np.minimum(bins, N_BINS - 1)
-        entries = (np.ones(len(columns), dtype=np.int16), columns.astype(np.int32), starts)
+        level = np.concatenate([np.empty(0, np.float32), *(levels(some) for _, some in spans)])
+        weights = _weights(level, frames, self._archive.locate(frames)[0])
+        squares = np.concatenate([[0], np.cumsum(np.square(weights), dtype=np.int64)])[starts]
+        entries = (weights, columns.astype(np.int32), starts)
         matrix = sparse.csr_array(entries, (n_blocks, _BLOCK * N_BINS))
-        return _Contents(recording_ids, frames[after_gap], closed_up[after_gap], matrix)
+        return _Contents(recording_ids, frames[after_gap], closed_up[after_gap], matrix, squares)
+
+
+def _weights(
+    level: NDArray[np.float32], frames: NDArray[np.int64], recording_ids: NDArray[np.int64]
+) -> NDArray[np.int16]:
+    """Return what landmarks weigh: loud ones are heard through noise.
+
+    What noise hides depends on the query, and the whole archive cannot be weighed anew for each. So
+    each is compared with those around it in its recording, however loud that is; verification then
+    weighs by the query's noise.
+    """
+    blocks = frames // _LEVEL_FRAMES
+    begins = (np.diff(blocks, prepend=-1) != 0) | (np.diff(recording_ids, prepend=-1) != 0)
+    begins[:1] = True
+    number = np.cumsum(begins) - 1
+    usual = np.bincount(number, level) / np.maximum(np.bincount(number), 1)
+    weights = _MOST_WEIGHT / (1 + np.exp((usual[number] - level) / _LEVELS_AS_MUCH))
+    whole: NDArray[np.int16] = np.maximum(np.rint(weights), 1).astype(np.int16)
+    return whole
 
 
 def _table(spectrum: NDArray[np.int16]) -> tuple[NDArray[np.int16], int]:
@@ -178,12 +208,12 @@ def _table(spectrum: NDArray[np.int16]) -> tuple[NDArray[np.int16], int]:
     return np.ascontiguousarray(windows.transpose(1, 0, 2)).reshape(-1, width), width
 
 
-def _spread(matrix: sparse.csr_array, n_before: int) -> NDArray[np.float32]:
-    """Return by how much sums vary, in proportion: the root of the number of landmarks in reach."""
-    starts = np.concatenate([np.zeros(n_before, np.int32), matrix.indptr])
-    first = np.arange(len(starts) - 1)
-    n_landmarks = starts[np.minimum(first + n_before, len(starts) - 1)] - starts[first]
-    spread: NDArray[np.float32] = np.sqrt(n_landmarks + 1, dtype=np.float32)[:, np.newaxis]
+def _spread(squares: NDArray[np.int64], n_before: int) -> NDArray[np.float32]:
+    """Return by how much sums vary, in proportion: the root of the squared weights in reach."""
+    upto = np.concatenate([np.zeros(n_before, np.int64), squares])
+    first = np.arange(len(upto) - 1)
+    in_reach = upto[np.minimum(first + n_before, len(upto) - 1)] - upto[first]
+    spread: NDArray[np.float32] = np.sqrt(in_reach + 1, dtype=np.float32)[:, np.newaxis]
     return spread
 
 

@@ -15,7 +15,14 @@ from db.catalogue import Catalogue
 from db.landmarks import Landmarks
 from db.writer import CatalogueWriter
 from indexer.fingerprint_places import open_fingerprints
-from indexer.landmarks import LandmarkFingerprinter, quarter_bins, stored_frequencies
+from indexer.landmarks import (
+    ARCHIVE_PEAKS_PER_S,
+    WITNESSES_PER_S,
+    LandmarkFingerprinter,
+    levels,
+    quarter_bins,
+    stored_frequencies,
+)
 from indexer.peaks import N_BINS
 from search.fingerprints import FingerprintEngine
 from search.scan import ArchiveScan
@@ -75,30 +82,39 @@ def test_the_place_is_told_to_the_frame(archive: ArchiveFrames, number: int, sta
 
 def test_the_best_places_are_those_whose_sums_stand_out_most(archive: ArchiveFrames) -> None:
     rng = np.random.default_rng(1)
-    spectrum = rng.integers(-100, 100, (QUERY_FRAMES, N_BINS)).astype(np.float32) / 32
+    spectrum = rng.integers(-100, 100, (QUERY_FRAMES, N_BINS)).astype(np.float32) / 16
     frames, frequencies = archive.landmarks(*archive.bounds)
     bins = np.rint(quarter_bins(frequencies) / 4).astype(np.int64)
     block, around = 16, 145
     n_before = -(-(QUERY_FRAMES + block - 1) // block)  # blocks
     begin = int(frames[0]) - block * n_before
+    level, weights = levels(frequencies), np.zeros(len(frames))
+    owners, _ = archive.locate(frames)
+    for owner in set(owners.tolist()):
+        for part in range(int(frames[0]) // 1024, int(frames[-1]) // 1024 + 1):
+            near = (owners == owner) & (frames // 1024 == part)
+            above = level[near] - level[near].mean() if near.any() else level[near]
+            weights[near] = np.maximum(np.rint(4 / (1 + np.exp(-above / 2))), 1)
+    assert set(weights.tolist()) == {1, 2, 3, 4}
     totals = []
     for start in range(
         begin, begin + block * (n_before + int(frames[-1] - frames[0]) // block + 1)
     ):
         inside = slice(*np.searchsorted(frames, (start, start + QUERY_FRAMES)))
-        totals.append(float(spectrum[frames[inside] - start, bins[inside]].sum()))
+        totals.append(float(spectrum[frames[inside] - start, bins[inside]] @ weights[inside]))
     windows = np.lib.stride_tricks.sliding_window_view(
         np.pad(totals, around // 2, mode="symmetric"), around
     )
     spread = windows.std(axis=1)
-    local = (np.array(totals) - windows.mean(axis=1)) / (spread + np.median(spread) + 1 / 32)
+    local = (np.array(totals) - windows.mean(axis=1)) / (spread + np.median(spread) + 1 / 16)
     highest: dict[int, tuple[float, int]] = {}
     for start, (total, above) in enumerate(zip(totals, local.tolist(), strict=True), begin):
         row = (start - begin) // block
         near = np.searchsorted(
             frames, (start - (start - begin) % block + np.array([0, n_before * block]))
         )
-        looks = max(total, 0) / np.sqrt(float(near[1] - near[0]) + 1) * max(above, 0)
+        in_reach = float(np.square(weights[slice(*near)]).sum())
+        looks = max(total, 0) / np.sqrt(in_reach + 1) * max(above, 0)
         highest[row] = max(highest.get(row, (-np.inf, 0)), (looks, start))
     expected: list[int] = []
     for _, start in sorted(highest.values(), reverse=True):
@@ -119,6 +135,70 @@ def test_steady_sound_does_not_hide_the_place_of_what_happens(tmp_path: Path) ->
         archive = open_fingerprints(opened, LandmarkFingerprinter())
         first_frame, _ = archive.span(int(archive.recording_ids[1]))
         assert ArchiveScan(archive).best(spectrum, 1) == [first_frame + 400]
+
+
+def test_where_loud_landmarks_are_the_query_rises(tmp_path: Path) -> None:
+    """As many landmarks agree in both, but noise has hidden the loud ones of one."""
+    rng = np.random.default_rng(4)
+    frames = np.sort(rng.integers(0, N_FRAMES, 600)).astype(np.int32)
+    pitched = rng.integers(40, 4 * N_BINS - 40, len(frames)).astype(np.float32)
+    loud, no_witness = rng.random(len(frames)) < 0.5, np.zeros(len(frames), np.bool_)
+    spectrum = rng.standard_normal((N_FRAMES, N_BINS)).astype(np.float32) / 2
+    spectrum[frames[loud], np.rint(pitched[loud] / 4).astype(np.int64)] += 1.2
+    with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
+        for name, is_loud in (("faint.wav", ~loud), ("loud.wav", loud)):
+            level = np.where(is_loud, -6, -14).astype(np.float32)
+            frequencies = stored_frequencies(pitched, level, no_witness)
+            order = np.lexsort((frequencies, frames))
+            add_all(writer, {name: Landmarks(frames[order], frequencies[order], N_FRAMES)})
+        save(writer)
+    with Catalogue.open(tmp_path) as opened:
+        archive = open_fingerprints(opened, LandmarkFingerprinter())
+        spans = [archive.span(number) for number in archive.recording_ids.tolist()]
+        found = ArchiveScan(archive).best(spectrum[:QUERY_FRAMES], 1)
+    assert found == [spans[1][0]]
+
+
+def test_a_quiet_recording_among_loud_ones_is_found_like_them(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    recordings = {}
+    for number in range(30):
+        frames = np.sort(rng.integers(0, 280, 150)).astype(np.int32)
+        pitched = rng.integers(40, 4 * N_BINS - 40, 150).astype(np.float32)
+        level = rng.normal(-22 if number % 10 == 5 else -7, 1, 150).astype(np.float32)
+        frequencies = stored_frequencies(pitched, level, np.zeros(150, np.bool_))
+        order = np.lexsort((frequencies, frames))
+        recordings[f"{number}.wav"] = Landmarks(frames[order], frequencies[order], 280)
+    with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
+        add_all(writer, recordings)
+        save(writer)
+    with Catalogue.open(tmp_path) as opened:
+        archive = open_fingerprints(opened, LandmarkFingerprinter())
+        scan = ArchiveScan(archive)
+        for number in (4, 5, 15, 25, 26):
+            own = recordings[f"{number}.wav"]
+            spectrum = spectrum_at(own, 100, seed=number)
+            first_frame, _ = archive.span(int(archive.recording_ids[number]))
+            assert scan.best(spectrum, 1) == [first_frame + 100]
+
+
+def test_a_block_full_of_loud_landmarks_is_summed_without_overflow(tmp_path: Path) -> None:
+    """As many within a quarter of a second as there may be, all loud and all agreeing."""
+    n_faint, n = 800, ARCHIVE_PEAKS_PER_S + WITNESSES_PER_S
+    frames = np.concatenate([np.full(n, 320), np.linspace(325, 1000, n_faint)]).astype(np.int32)
+    pitched = np.concatenate([40.0 * np.arange(5, n + 5), np.full(n_faint, 400.0)])
+    level = np.concatenate([np.zeros(n), np.full(n_faint, -20)]).astype(np.float32)
+    witness = np.zeros(len(frames), np.bool_)
+    frequencies = stored_frequencies(pitched.astype(np.float32), level, witness)
+    with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
+        add_all(writer, {"burst.wav": Landmarks(frames, frequencies, 1001)})
+        save(writer)
+    spectrum = np.zeros((QUERY_FRAMES, N_BINS), np.float32)
+    spectrum[20, np.rint(pitched[:n] / 4).astype(np.int64)] = 8
+    with Catalogue.open(tmp_path) as opened:
+        archive = open_fingerprints(opened, LandmarkFingerprinter())
+        first_frame, _ = archive.span(int(archive.recording_ids[0]))
+        assert ArchiveScan(archive).best(spectrum, 1) == [first_frame + 300]
 
 
 def test_what_was_removed_in_between_takes_no_time_and_moves_nothing(tmp_path: Path) -> None:
