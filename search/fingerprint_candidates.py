@@ -30,6 +30,8 @@ class Candidate:
         What the way it was found takes from its score.
     left : float, optional
         The share of its score that a beat does not explain; None where that was not asked.
+    heard : tuple of float, optional
+        The stretch of the query, in frames, that was found in the recording's own sound.
     """
 
     evidence: Evidence
@@ -37,6 +39,12 @@ class Candidate:
     effort: int
     price: float = 0.0
     left: float | None = None
+    heard: tuple[float, float] | None = None
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """The stretch of the query that matches, in frames."""
+        return self.evidence.extent if self.heard is None else self.heard
 
     @property
     def score(self) -> float:

@@ -19,6 +19,7 @@ from indexer.landmarks import LandmarkFingerprinter
 from search.errors import QueryError
 from search.fingerprint_candidates import Candidate
 from search.identify import Matcher, changes_within
+from search.rehearing import RecordedSound, Rehearing
 from search.scan import ArchiveScan
 from search.significance import Law
 from search.tracks import Sighting, Track, played, tracks_of
@@ -97,6 +98,8 @@ class FingerprintEngine:
         How far speed and pitch may be off, as a share: 0.1 for a tape that runs up to 10 % too
         fast or too slow. Beyond the default, changes of tempo alone are tried as well, and a query
         that matches nothing takes several times as long.
+    reads_files : bool
+        Whether the recordings' files are read where fingerprints leave a doubt.
 
     Raises
     ------
@@ -104,26 +107,37 @@ class FingerprintEngine:
         If the catalogue holds no fingerprints.
     """
 
-    def __init__(self, catalogue: Catalogue, *, max_change: float = MAX_CHANGE) -> None:
+    def __init__(
+        self, catalogue: Catalogue, *, max_change: float = MAX_CHANGE, reads_files: bool = True
+    ) -> None:
         self._catalogue = catalogue
         self._fingerprinter = LandmarkFingerprinter()
         self._index = open_fingerprints(catalogue, self._fingerprinter)
         self._scan = ArchiveScan(self._index)
+        self._sound = RecordedSound(catalogue, self._index, self._fingerprinter)
+        self._reads_files = reads_files
         kinds = ("speed", "pitch", "tempo") if max_change > MAX_CHANGE else ("speed", "pitch")
         self._changes = changes_within(max_change, kinds=kinds)
 
     @property
     def notes(self) -> list[str]:
         """What cannot be found, and what is wrong with the index, in words."""
+        notes = list(self._index.notes)
         n_all = count_recordings(self._catalogue)
         n_without = n_all - len(self._index.recording_ids)
-        if n_without <= 0:
-            return self._index.notes
-        return [
-            *self._index.notes,
-            f"{n_without} of {n_all} recordings have no fingerprint and cannot be found: "
-            "`echoic index FOLDER` makes them",
-        ]
+        if n_without > 0:
+            notes.append(
+                f"{n_without} of {n_all} recordings have no fingerprint and cannot be found: "
+                "`echoic index FOLDER` makes them"
+            )
+        if unread := self._sound.unread:
+            reason = next(iter(unread.values()))
+            which = "1 recording" if len(unread) == 1 else f"{len(unread)} recordings"
+            notes.append(
+                f"{which} could not be read again to make sure ({reason}): what loud noise hides "
+                "may be missing, and of passages much alike the wrong one may be named"
+            )
+        return notes
 
     def identical(self, path: AnyFile) -> RecordingInfo | None:
         """Return the recording in the catalogue that has the very bytes of a file, if any.
@@ -221,10 +235,9 @@ class FingerprintEngine:
         if not 0 < p_false < 1:
             raise QueryError(f"{p_false:g} is not a probability: give a number between 0 and 1")
         self._index.refresh()
-        worth_keeping = max(p_false, _WORTH_KEEPING)
         sightings, n_parts = [], 0
         for part in parts:
-            sightings += self._sightings(part, worth_keeping, every=every)
+            sightings += self._sightings(part, p_false, every=every)
             n_parts += 1
         if every:
             tracks = [t for t in tracks_of(sightings, n_parts=n_parts) if t.p_false <= p_false]
@@ -252,7 +265,7 @@ class FingerprintEngine:
                 n_given += hop
         yield _Part(from_s + n_given / sr, held, is_all=n_given == 0)
 
-    def _sightings(self, part: _Part, worth_keeping: float, *, every: bool) -> list[Sighting]:
+    def _sightings(self, part: _Part, accepted_p: float, *, every: bool) -> list[Sighting]:
         """Return what may be heard in one part, the best first.
 
         Every place; or those that come near the best, since an archive may hold copies of what is
@@ -261,6 +274,7 @@ class FingerprintEngine:
         duration_s = len(part.samples) / self.sample_rate
         if duration_s < _LEAST_PART_S:
             return []
+        worth_keeping = max(accepted_p, _WORTH_KEEPING)
         law = Law.of(
             duration_s=duration_s,
             archive_s=self.archive_s,
@@ -274,6 +288,7 @@ class FingerprintEngine:
             changes=self._changes,
             scan=self._scan if part.is_all and self._scan.is_possible else None,
             least=law.threshold(worth_keeping),
+            rehearing=self._rehearing(law, accepted_p) if part.is_all else None,
         )
         sightings: list[Sighting] = []
         for candidate in matcher.candidates(part.samples, every=every):
@@ -288,9 +303,14 @@ class FingerprintEngine:
                 sightings.append(sighting)
         return _apart(sightings) if every else _few_each(sightings)
 
+    def _rehearing(self, law: Law, accepted_p: float) -> Rehearing | None:
+        if not self._reads_files:
+            return None
+        return Rehearing(self._sound, law, self._fingerprinter, p_false=accepted_p)
+
     def _sighting(self, candidate: Candidate, onset_s: float, p_false: float) -> Sighting | None:
         evidence, frame_s = candidate.evidence, self._fingerprinter.frame_s
-        first, last = evidence.extent
+        first, last = candidate.extent
         middle = round(evidence.frame + (first + last) / 2 * candidate.change.speed)
         ids, within = self._index.locate(np.array([middle], dtype=np.int64))
         if ids[0] < 0:

@@ -19,6 +19,7 @@ from search.fingerprint_candidates import (
     ranked,
     rivals,
 )
+from search.rehearing import Rehearing
 from search.scan import ArchiveScan
 from search.verification import Verifier
 from search.voting import Place, vote
@@ -42,6 +43,8 @@ _REFINED = 4  # candidates around which smaller steps are tried
 _BEAT = 0.7  # as a share; what fits better than that a beat or bar away is explained by it
 _NEAR = 0.75  # of the best score; what reaches it may be told as well
 _FINE, _MOST_FINE = 0.0008, 24  # steps beyond, for a change larger than any that was tried
+_AS_ALIKE = 0.9  # times the best likeness; landmarks do not tell apart what reaches that
+_SAME_PLACE = 8  # frames, to which places are found
 _CLEARLY = 1.1  # times the likeness without a change is what speaks for one
 _COVERED = 0.75  # of the query; where less of it is matched, a slight change may be why
 
@@ -71,6 +74,8 @@ class Matcher:
         Looks at every place where votes lead to nothing sure; without it, at those with some votes.
     least : float
         The score from which on occurrences count when all are asked for.
+    rehearing : Rehearing, optional
+        Reads again what lies at the best places where their landmarks are nothing sure.
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class Matcher:
         changes: Sequence[Change],
         scan: ArchiveScan | None = None,
         least: float = 0.0,
+        rehearing: Rehearing | None = None,
     ) -> None:
         self._archive = archive
         self._fingerprinter = fingerprinter
@@ -89,6 +95,7 @@ class Matcher:
         self._changes = changes
         self._scan = scan
         self._least = least
+        self._rehearing = rehearing
 
     def candidates(self, samples: NDArray[np.float32], *, every: bool = False) -> list[Candidate]:
         """Return candidates for a stretch of sound.
@@ -112,19 +119,25 @@ class Matcher:
             verifier = Verifier(peaks, spectrum)
             found, is_alone = self._quickly(verifier, peaks)
             if best_score(found) >= self._sure[0] and is_alike(found, by_loud=is_alone):
-                return self._settled(verifier, peaks, self._tuned(verifier, found))
+                return self._settled(samples, verifier, peaks, self._tuned(verifier, found))
         second, _ = self._fingerprinter.query(samples, late=0.5)
         peaks = peaks.joined(second)
         verifier = Verifier(peaks, spectrum)
         found = self._thoroughly(verifier, peaks, every=every)
         is_sure = best_score(found) >= self._sure[1] and is_alike(found, by_loud=False)
+        if not is_sure and self._rehearing is not None:
+            proven = self._rehearing.proven(samples, found)
+            if proven:
+                others = [one for one in found if every or one.score < proven[0].score]
+                found = [*proven, *_elsewhere(others, proven)]
+                return self._all_beyond_beat(verifier, found) if every else found
         if is_sure or not self._changes:
             found = self._tuned(verifier, found)
         else:
             found = ranked([*found, *self._beyond_beat(verifier, self._changed(verifier, peaks))])
         if every:
             return self._all_beyond_beat(verifier, found)
-        return self._settled(verifier, peaks, found)
+        return self._settled(samples, verifier, peaks, found)
 
     def _quickly(self, verifier: Verifier, peaks: QueryPeaks) -> tuple[list[Candidate], bool]:
         """Weigh the first places; say also whether no other has nearly as many votes as the best.
@@ -276,7 +289,11 @@ class Matcher:
         return ranked([*found, changed, *self._refined(verifier, [changed])])
 
     def _settled(
-        self, verifier: Verifier, peaks: QueryPeaks, found: list[Candidate]
+        self,
+        samples: NDArray[np.float32],
+        verifier: Verifier,
+        peaks: QueryPeaks,
+        found: list[Candidate],
     ) -> list[Candidate]:
         """Put the likeliest of several repetitions first, if the query lies in any.
 
@@ -295,11 +312,25 @@ class Matcher:
             repeated = self._weighed(verifier, again, best.change, effort=best.effort)
             found = ranked([*found, *repeated])
         found = self._beyond_beat(verifier, found)
-        first = max(rivals(found), key=lambda one: one.evidence.likeness)
+        first = self._likeliest(samples, rivals(found))
         # That the query is there at all is as sure as for the best of them.
         surest = replace(first.evidence, score=best_score(found))
         best = replace(first, evidence=surest, price=0.0, left=1.0)
         return [best, *(one for one in found if one is not first)]
+
+    def _likeliest(self, samples: NDArray[np.float32], repetitions: list[Candidate]) -> Candidate:
+        """Tell repetitions apart: by landmarks, and those that are much alike by their sound."""
+        by_likeness = sorted(repetitions, key=lambda one: -one.evidence.likeness)
+        first = by_likeness[0]
+        if self._rehearing is None or first.change != UNCHANGED:
+            return first
+        like = [
+            one
+            for one in by_likeness
+            if one.change == UNCHANGED
+            and one.evidence.likeness >= _AS_ALIKE * first.evidence.likeness
+        ]
+        return self._rehearing.likeliest(samples, like) if len(like) > 1 else first
 
     def _climbed(self, verifier: Verifier, best: Candidate) -> Candidate:
         """Change speed or pitch further, in small steps, as long as the score rises."""
@@ -338,6 +369,15 @@ def changes_within(most: float, *, kinds: Sequence[str] = ("speed", "pitch")) ->
         "tempo": lambda factor: Change(factor, 1.0),
     }
     return [made[kind](factor) for kind in kinds for factor in factors]
+
+
+def _elsewhere(others: list[Candidate], known: list[Candidate]) -> list[Candidate]:
+    """Leave out what lies at a place that is known."""
+    return [
+        one
+        for one in others
+        if all(abs(one.evidence.frame - it.evidence.frame) > _SAME_PLACE for it in known)
+    ]
 
 
 def _span(verifier: Verifier, place: Place, change: Change) -> tuple[int, int]:

@@ -35,7 +35,7 @@ def original(catalogue: Catalogue, recording_id: int) -> Original:
     UnknownName
         If there is no such recording.
     AudioError
-        If it is in none of its places, or not below its collection's folder.
+        If it is in none of its places, may not be read, or is not below its collection's folder.
     """
     recording = catalogue.recording(recording_id)
     file = first_place(recording)
@@ -45,6 +45,11 @@ def original(catalogue: Catalogue, recording_id: int) -> Original:
     if ".." in PurePath(file.path).parts or PurePath(file.path).is_absolute():
         raise AudioError("this recording does not lie in its collection's folder")
     path = file_at(file.root, file.path)
-    if isinstance(path, Path) and not path.is_file():
-        raise AudioError(f"the file is not there: {file.path} of the collection {file.collection}")
+    name = f"{file.path} of the collection {file.collection}"
+    try:
+        is_there = not isinstance(path, Path) or path.is_file()
+    except OSError as error:
+        raise AudioError(f"the file cannot be read: {error.strerror}: {name}") from error
+    if not is_there:
+        raise AudioError(f"the file is not there: {name}")
     return Original(path, recording.content_hash, recording.technical.duration_s)

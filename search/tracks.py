@@ -164,13 +164,19 @@ def played(sightings: Iterable[Sighting], *, n_parts: int, p_false: float) -> li
         What a track's probability may be at most.
     """
     left = list(sightings)
+    order = {id(sighting): number for number, sighting in enumerate(left)}
     kept: list[Track] = []
     while tracks := [t for t in tracks_of(left, n_parts=n_parts) if t.p_false <= p_false]:
-        track = max(tracks, key=lambda one: sum(sighting.score for sighting in one.sightings))
+        # Repetitions may be equally sure: then the order says which it is.
+        track = max(tracks, key=lambda one: (_total(one), -order[id(one.sightings[0])]))
         kept.append(track)
         span = track.in_query()
         left = [one for one in left if not _is_under(one, span)]
     return sorted(kept, key=lambda track: track.in_query()[0])
+
+
+def _total(track: Track) -> float:
+    return sum(sighting.score for sighting in track.sightings)
 
 
 def _is_under(sighting: Sighting, span: tuple[float, float]) -> bool:

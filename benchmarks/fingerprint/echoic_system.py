@@ -1,6 +1,6 @@
 """Echoic itself: a catalogue, its postings files, and the search that `echoic identify` makes.
 
-The files need not exist: the archive's samples come from the benchmark's store.
+What is indexed comes from the benchmark's store; files are read where fingerprints leave a doubt.
 """
 
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import soxr
 from sqlalchemy import select
 
-from benchmarks.fingerprint.materials import SR, Samples
+from benchmarks.fingerprint.materials import SR, Samples, audio_folder
 from benchmarks.fingerprint.systems import Answer
 from db.catalogue import Catalogue
 from db.fingerprint_index import save_fingerprint_index
@@ -26,8 +26,11 @@ _BLOCK = 10 * SR
 class EchoicSystem:
     """See `benchmarks.fingerprint.systems.System`."""
 
-    def __init__(self, folder: Path, *, max_change: float = MAX_CHANGE) -> None:
+    def __init__(
+        self, folder: Path, *, max_change: float = MAX_CHANGE, reads_files: bool = True
+    ) -> None:
         self._folder = folder / "catalogue"
+        self._reads_files = reads_files
         self._max_change = max_change
         self._fingerprinter = LandmarkFingerprinter()
         self._scheme = SchemeInfo(self._fingerprinter.id, self._fingerprinter.frame_s)
@@ -98,7 +101,7 @@ class EchoicSystem:
         if self._writer is None:
             self._writer = CatalogueWriter(Catalogue.open(self._folder, create=True))
             self._writer.__enter__()
-            self._collection = self._writer.add_collection("archive", str(self._folder)).id
+            self._collection = self._writer.add_collection("archive", str(audio_folder())).id
         return self._writer
 
     def _store(self) -> None:
@@ -131,7 +134,9 @@ class EchoicSystem:
 
     def _open_for_search(self) -> None:
         catalogue = Catalogue.open(self._folder)
-        self._engine = FingerprintEngine(catalogue, max_change=self._max_change)
+        self._engine = FingerprintEngine(
+            catalogue, max_change=self._max_change, reads_files=self._reads_files
+        )
         with catalogue.session() as session:
             rows = session.execute(select(FileRow.recording_id, FileRow.path))
             self.names = {row.recording_id: row.path for row in rows}

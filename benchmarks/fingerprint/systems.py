@@ -71,6 +71,12 @@ def _echoic_10(folder: Path) -> System:
     return EchoicSystem(folder, max_change=0.1)
 
 
+def _echoic_alone(folder: Path) -> System:
+    from benchmarks.fingerprint.echoic_system import EchoicSystem
+
+    return EchoicSystem(folder, reads_files=False)
+
+
 def _plain(folder: Path) -> System:
     from benchmarks.fingerprint.voting_system import plain_system
 
@@ -110,6 +116,7 @@ def _dejavu(folder: Path) -> System:
 SYSTEMS: dict[str, Callable[[Path], System]] = {
     "echoic": _echoic,
     "echoic-10": _echoic_10,
+    "echoic-fingerprints-only": _echoic_alone,
     "plain": _plain,
     "philips": _philips,
     "chromaprint": _chromaprint,

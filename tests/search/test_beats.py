@@ -23,7 +23,16 @@ from search.fingerprint_candidates import Candidate, is_alike
 from search.fingerprints import FingerprintEngine
 from search.identify import Matcher, changes_within
 from search.verification import Verifier
-from tests.search.test_fingerprints import SR, add, ask, landmarks_of, music, name_of, save
+from tests.search.test_fingerprints import (
+    SR,
+    add,
+    ask,
+    index,
+    landmarks_of,
+    music,
+    name_of,
+    save,
+)
 
 BPM = 120
 BAR_S = 4 * 60 / BPM
@@ -65,13 +74,10 @@ def _note(frequency: float, duration_s: float) -> NDArray[np.float64]:
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FingerprintEngine]:
-    folder = tmp_path_factory.mktemp("beats") / "catalogue"
-    with CatalogueWriter(Catalogue.open(folder, create=True)) as writer:
-        for seed in range(N_PIECES):
-            add(writer, f"{seed}.wav", piece(seed), SR)
-        add(writer, "jingle.wav", music(50), SR)
-        save(writer)
-    with Catalogue.open(folder) as opened:
+    folder = tmp_path_factory.mktemp("beats")
+    recordings = {f"{seed}.wav": piece(seed) for seed in range(N_PIECES)}
+    recordings["jingle.wav"] = music(50)
+    with index(folder / "catalogue", folder / "sounds", recordings) as opened:
         yield FingerprintEngine(opened)
 
 
@@ -130,12 +136,9 @@ def loop(seed: int, *, n_times: int = 16) -> NDArray[np.float32]:
 def test_a_bare_loop_is_found_in_noise_though_all_of_it_recurs(
     tmp_path: Path, level: float
 ) -> None:
-    with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
-        for seed in range(6):
-            add(writer, f"{seed}.wav", loop(seed), SR)
-        save(writer)
+    recordings = {f"{seed}.wav": loop(seed) for seed in range(6)}
     noise = level * np.random.default_rng(77).standard_normal(10 * SR).astype(np.float32)
-    with Catalogue.open(tmp_path) as opened:
+    with index(tmp_path / "catalogue", tmp_path / "sounds", recordings) as opened:
         engine = FingerprintEngine(opened)
         for seed in range(6):
             (match,) = ask(engine, loop(seed)[9 * SR : 19 * SR] + noise)
@@ -347,11 +350,8 @@ def over_a_sampled_loop(seed: int, *, n_bars: int = 12) -> NDArray[np.float32]:
 
 
 def test_pieces_over_one_sampled_loop_are_told_apart_in_noise(tmp_path: Path) -> None:
-    with CatalogueWriter(Catalogue.open(tmp_path, create=True)) as writer:
-        for seed in range(3):
-            add(writer, f"{seed}.wav", over_a_sampled_loop(seed), SR)
-        save(writer)
-    with Catalogue.open(tmp_path) as opened:
+    recordings = {f"{seed}.wav": over_a_sampled_loop(seed) for seed in range(3)}
+    with index(tmp_path / "catalogue", tmp_path / "sounds", recordings) as opened:
         engine = FingerprintEngine(opened)
         for seed in (0, 1, 2, 100, 101, 102, 103):
             noise = 0.05 * np.random.default_rng(seed).standard_normal(10 * SR).astype(np.float32)

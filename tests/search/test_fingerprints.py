@@ -80,6 +80,18 @@ def add_all(writer: CatalogueWriter, recordings: dict[str, Landmarks]) -> None:
     )
 
 
+def index(catalogue: Path, folder: Path, recordings: dict[str, NDArray[np.float32]]) -> Catalogue:
+    """Write recordings into files, and store their fingerprints as indexing does."""
+    folder.mkdir()
+    with CatalogueWriter(Catalogue.open(catalogue, create=True)) as writer:
+        writer.add_collection("sounds", str(folder))
+        for name, samples in recordings.items():
+            soundfile.write(folder / name, samples, SR, subtype="FLOAT")
+            add(writer, name, samples, SR)
+        save(writer)
+    return Catalogue.open(catalogue)
+
+
 def save(writer: CatalogueWriter) -> None:
     fingerprinter = LandmarkFingerprinter()
     notes = save_fingerprint_index(

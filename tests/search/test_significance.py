@@ -2,7 +2,7 @@
 
 import pytest
 
-from search.significance import Law
+from search.significance import Law, p_agreement
 
 HOUR_S = 3600.0
 
@@ -50,3 +50,17 @@ def test_durations_between_those_of_the_fit_lie_between_them() -> None:
 def test_a_small_archive_counts_as_that_of_the_fit(archive_s: float) -> None:
     of_the_fit = Law.of(duration_s=5, archive_s=6 * HOUR_S)
     assert Law.of(duration_s=5, archive_s=archive_s) == of_the_fit
+
+
+def test_a_more_distinct_correlation_is_less_likely_chance() -> None:
+    for duration_s in (1, 2, 3, 5, 10, 15):
+        at = [p_agreement(distinctness, duration_s) for distinctness in (0.0, 0.8, 1.0, 1.3, 1.8)]
+        assert at == sorted(at, reverse=True)
+        assert at[0] > 0.99
+        assert at[2] > 1e-3
+        assert at[4] < 1e-5
+
+
+def test_no_correlation_is_surer_than_was_ever_seen() -> None:
+    assert p_agreement(50.0, 10) == p_agreement(1e6, 10) == 1e-9
+    assert p_agreement(1.2, 2) > p_agreement(1.2, 10)

@@ -98,6 +98,34 @@ def test_an_excerpt_is_identified_in_every_format(
     assert float(row["score"]) == match["score"]
 
 
+def test_what_noise_all_but_hides_is_found_by_reading_the_archives_files(
+    field: Path, tmp_path: Path
+) -> None:
+    tapes = tmp_path / "tapes"
+    tapes.mkdir()
+    shutil.copy(field, tapes / "village.flac")
+    catalogue = tmp_path / "catalogue"
+    echoic("index", tapes, "--no-descriptors", catalogue=catalogue)
+    samples, sr = soundfile.read(field, start=100 * 32_000, stop=110 * 32_000)
+    mono = samples.mean(axis=1)
+    noise = np.random.default_rng(1).standard_normal(len(mono)) * 16 * mono.std()
+    query = tmp_path / "noisy.wav"
+    soundfile.write(query, (mono + noise) / np.abs(mono + noise).max(), sr)
+    out, err = echoic("identify", query, catalogue=catalogue)
+    assert out.splitlines()[1].split()[:2] == ["0:00.0-0:10.0", "1:40.0-1:50.0"]
+    assert not err
+    for command in ("identify", "--all-occurrences"), ("identify", "--json"):
+        assert "village.flac" in echoic(*command, query, catalogue=catalogue)[0]
+    out, err = echoic("identify", query, "--fingerprints-only", catalogue=catalogue)
+    assert "Nothing in the archive matches" in out
+    assert not err.startswith("Note")
+    tapes.rename(tmp_path / "away")
+    out, err = echoic("identify", query, catalogue=catalogue)
+    assert "Nothing in the archive matches" in out
+    assert "Note: 1 recording could not be read again" in err
+    assert "village.flac" in err
+
+
 def test_a_sound_comes_on_standard_input(excerpt: Path, field: Path, catalogue: Path) -> None:
     given = excerpt.read_bytes()
     out, _ = echoic("identify", "-", "--json", catalogue=catalogue, given=given)

@@ -125,7 +125,7 @@ def print_json(value: Any) -> None:
 def print_notes(notes: Iterable[str]) -> None:
     """Print what a user should know beside the answer, on standard error."""
     for note in notes:
-        click.echo(f"Note: {note}.", err=True)
+        click.echo(f"Note: {printable(note)}.", err=True)
 
 
 def duration_text(seconds: float) -> str:

@@ -121,6 +121,11 @@ class Archive:
         with self._identifying:
             return self._fingerprints.identical(path)
 
+    @property
+    def not_identified(self) -> list[str]:
+        """What `identify` cannot find, and why, in words."""
+        return self._fingerprints.notes
+
     def identify(
         self,
         path: AnyFile,

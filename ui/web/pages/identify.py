@@ -70,6 +70,8 @@ def _identify(served: Archive) -> None:
             "piece is not recognised, nor is a sound of the same kind: to find those, search for "
             "what sounds like it."
         )
+        for note in served.not_identified:
+            st.caption(f"Note: {plain(note)}.")
     row = st.container(horizontal=True)
     if row.button("Search for what sounds like it", icon=":material/search:"):
         _search_like_it()

@@ -1,0 +1,172 @@
+"""Lay a query over a passage of a recording, sample by sample.
+
+Two dozen landmarks a second are what an archive can be searched by; a waveform holds thousands of
+numbers a second, and all of them add up. In noise that leaves hardly a landmark standing the right
+passage still correlates with the query at one lag as at no other.
+
+Both are whitened, since else a few low notes decide, and levelled over time, since else one loud
+moment does: a click goes well with any other click. What is left is the smoothed coherence
+transform of the generalised correlation. Sustained notes and rhythms correlate at other lags as
+well, a beat or a bar away: how much the best lag exceeds those says that it is this passage and
+not one like it.
+
+References
+----------
+C. H. Knapp, G. C. Carter, "The generalized correlation method for estimation of time delay", IEEE
+Transactions on Acoustics, Speech and Signal Processing 24, 1976.
+G. C. Carter, A. H. Nuttall, P. G. Cable, "The smoothed coherence transform", Proceedings of the
+IEEE 61, 1973.
+P. D. Welch, "The use of fast Fourier transform for the estimation of power spectra", IEEE
+Transactions on Audio and Electroacoustics 15, 1967.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy import fft
+from scipy.ndimage import uniform_filter1d
+
+MARGIN_S = 4.2
+"""What a passage holds before and after the query's place, in seconds: a bar and more."""
+
+_NEAR_S = 0.06  # the place is known to within that
+_BESIDE_S = 0.08  # lags nearer to the best one belong to its peak
+_LEVELLED_S = 0.25
+_FLOOR = 0.1  # of the level of all; silence is not blown up to noise
+_PARTS = 10  # of the query; the part that correlates best does not count
+_SPECTRUM = 512  # samples of a window
+_LOWEST_HZ, _HIGHEST = 60.0, 0.975  # the latter as a share of what the rate can hold
+_FAINTEST_DB = -70.0  # of the strongest frequency; what is fainter is not whitened up
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How well a query goes with a passage.
+
+    Attributes
+    ----------
+    distinctness : float
+        Its correlation at the best lag near the expected one, without the tenth of it that
+        correlates best, in proportion to the largest at any lag farther off: above 1, it is there
+        and nowhere around.
+    correlation : float
+        That correlation itself, so that places can be compared: about 1 for the very same sound, 0
+        for another.
+    late_s : float
+        How much later than expected it lies in the passage, in seconds.
+    extent_s : tuple of float
+        The stretch of the query that correlates, in seconds, to a tenth of its length.
+    """
+
+    distinctness: float
+    correlation: float
+    late_s: float
+    extent_s: tuple[float, float]
+
+
+class Waveform:
+    """A query, prepared for being laid over passages.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n,), float32
+        Mono, some seconds, not silent.
+    sr : int
+        Rate in Hz.
+    """
+
+    def __init__(self, samples: NDArray[np.float32], sr: int) -> None:
+        self._sr = sr
+        self._n_margin = round(MARGIN_S * sr)
+        self._length = len(samples) + 2 * self._n_margin
+        self._n_transformed: int = fft.next_fast_len(self._length, real=False)
+        self._query = _whitened(samples, sr)
+        self._spectrum = fft.rfft(self._query, self._n_transformed)
+
+    @property
+    def passage_samples(self) -> int:
+        """How long passages are: the query and `MARGIN_S` on either side, in samples."""
+        return self._length
+
+    def agreement(self, passage: NDArray[np.float32]) -> Agreement:
+        """Say how well the query goes with a passage.
+
+        Parameters
+        ----------
+        passage : ndarray, shape (passage_samples,), float32
+            Begins `MARGIN_S` before the place where the query is expected; zeros where there is no
+            sound.
+        """
+        spectrum = fft.rfft(_whitened(passage, self._sr), self._n_transformed)
+        by_lag = self._analytic(np.conj(self._spectrum) * spectrum)[: 2 * self._n_margin + 1]
+        size = np.abs(by_lag)
+        near, beside = round(_NEAR_S * self._sr), round(_BESIDE_S * self._sr)
+        first = self._n_margin - near
+        lag = first + int(size[first : first + 2 * near + 1].argmax())
+        elsewhere = max(size[: lag - beside].max(), size[lag + beside :].max())
+        if elsewhere == 0 or size[lag] == 0:
+            return Agreement(0.0, 0.0, 0.0, (0.0, 0.0))
+        # The phase of the peak: a room or a loudspeaker may turn it.
+        phase = np.conj(by_lag[lag] / size[lag])
+        turned = self._analytic(spectrum)[lag : lag + len(self._query)] * phase
+        parts = _by_part(self._query * turned.real)
+        # What all parts together would give if that which correlates best were as good as the rest.
+        counted = float(parts.sum() - parts.max()) * _PARTS / (_PARTS - 1)
+        part_s = len(self._query) / _PARTS / self._sr
+        first_part, end_part = _stretch(parts)
+        return Agreement(
+            counted / float(elsewhere),
+            counted / float(np.vdot(self._query, self._query)),
+            (lag - self._n_margin) / self._sr,
+            (first_part * part_s, end_part * part_s),
+        )
+
+    def _analytic(self, spectrum: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """Return the analytic signal of a real signal's spectrum; its size is the envelope."""
+        both = np.zeros(self._n_transformed, dtype=np.complex64)
+        both[: len(spectrum)] = 2 * spectrum
+        analytic: NDArray[np.complex64] = fft.ifft(both)
+        return analytic
+
+
+def _whitened(samples: NDArray[np.float32], sr: int) -> NDArray[np.float32]:
+    """Make all frequencies, and all moments, as loud as one another."""
+    n_transformed = fft.next_fast_len(len(samples), real=True)
+    spectrum = fft.rfft(samples, n_transformed)
+    hz = np.linspace(0, sr / 2, len(spectrum))
+    power = _power(samples)
+    at_hz = np.linspace(0, sr / 2, len(power))
+    smooth = np.interp(hz, at_hz, power) + 10 ** (_FAINTEST_DB / 10) * power.max()
+    outside = (hz < _LOWEST_HZ) | (hz > _HIGHEST * sr / 2)
+    gain = np.where(outside | (smooth == 0), 0, 1 / np.sqrt(np.where(smooth == 0, 1, smooth)))
+    white = fft.irfft(spectrum * gain.astype(np.float32), n_transformed)[: len(samples)]
+    power_then = uniform_filter1d(np.square(white), round(_LEVELLED_S * sr), mode="nearest")
+    level = np.sqrt(power_then.clip(min=0)) + _FLOOR * np.sqrt(np.mean(np.square(white)))
+    levelled: NDArray[np.float32] = np.divide(
+        white, level, out=np.zeros_like(white), where=level > 0
+    ).astype(np.float32)
+    return levelled
+
+
+def _power(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the power of each frequency, by the method of Welch, whatever its scale."""
+    n_window = min(_SPECTRUM, len(samples))
+    windows = sliding_window_view(samples, n_window)[:: n_window // 2]
+    spectra = fft.rfft(windows * np.hanning(n_window).astype(np.float32))
+    power: NDArray[np.float64] = np.mean(spectra.real**2 + spectra.imag**2, axis=0)
+    return power
+
+
+def _by_part(products: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return what each part of a query gives, shape (_PARTS,)."""
+    bounds = np.linspace(0, len(products), _PARTS, endpoint=False).astype(np.intp)
+    return np.add.reduceat(products.astype(np.float64), bounds)
+
+
+def _stretch(parts: NDArray[np.float64]) -> tuple[int, int]:
+    """Return the first part of those that, all in all, give more than half of the usual."""
+    gain = np.concatenate([[0.0], np.cumsum(parts - 0.5 * parts.mean())])
+    end = int(np.argmax(gain - np.minimum.accumulate(gain)))
+    return int(np.argmin(gain[: end + 1])), end

@@ -1,0 +1,220 @@
+"""Read again what lies at the best places of a query, and lay the query over it.
+
+Fingerprints find the places, and mostly that is enough. Where it is not, the files themselves tell
+more: see `search.correlation`. A file that is not at hand proves nothing, and is named.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from db.archive_frames import ArchiveFrames
+from db.catalogue import Catalogue
+from db.errors import StorageError, UnknownName
+from indexer.audio import mix_to_mono
+from indexer.errors import AudioError
+from indexer.landmarks import LandmarkFingerprinter
+from indexer.stretches import read_stretch
+from search.correlation import MARGIN_S, Agreement, Waveform
+from search.fingerprint_candidates import Candidate
+from search.originals import original
+from search.significance import Law, p_agreement
+
+_MOST_PLACES = 6  # that are read again
+PROVEN = 1e-5
+"""The probability of a false match from which on a place counts as proven."""
+
+_APART = 4  # frames between places that are not the same
+_CLEARLY = 1.1  # times the correlation of the likeliest is what makes another the likeliest
+_ROUNDING = 1e-6  # of a score, so that its probability is no larger than that it was made of
+_LEAST_DEVIATIONS = 6.0  # standard deviations of a correlation by chance; less tells nothing
+
+
+class RecordedSound:
+    """Passages of an archive's recordings, read from their files.
+
+    Any number of threads may use it.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, archive: ArchiveFrames, fingerprinter: LandmarkFingerprinter
+    ) -> None:
+        self._catalogue = catalogue
+        self._archive = archive
+        self._fingerprinter = fingerprinter
+        self._unread: dict[int, str] = {}
+        self._writing = threading.Lock()
+
+    @property
+    def unread(self) -> dict[int, str]:
+        """Why recordings could not be read when that was tried last, by their number."""
+        with self._writing:
+            return dict(self._unread)
+
+    def passage(
+        self, frame: float, n_samples: int, *, within_frame: int
+    ) -> NDArray[np.float32] | None:
+        """Return the sound of a recording from an archive frame on.
+
+        Parameters
+        ----------
+        frame : float
+            May lie before the recording's beginning.
+        within_frame : int
+            An archive frame of the recording that is meant.
+
+        Returns
+        -------
+        ndarray, shape (n_samples,), float32, optional
+            Mono, at the fingerprinter's rate; zeros before the recording's beginning and after its
+            end. None if it cannot be read.
+        """
+        sr, frame_s = self._fingerprinter.sample_rate, self._fingerprinter.frame_s
+        ids, within = self._archive.locate(np.array([within_frame], dtype=np.int64))
+        recording_id = int(ids[0])
+        if recording_id < 0:
+            return None  # it has been removed since
+        begin = round((frame - within_frame + int(within[0])) * frame_s * sr)
+        try:
+            sound = self._read(recording_id, begin, begin + n_samples)
+        except UnknownName:
+            return None  # likewise
+        except (AudioError, StorageError) as error:
+            with self._writing:
+                self._unread[recording_id] = str(error)
+            return None
+        with self._writing:
+            self._unread.pop(recording_id, None)
+        return sound
+
+    def _read(self, recording_id: int, begin: int, end: int) -> NDArray[np.float32]:
+        """Read samples at the fingerprinter's rate; those that do not exist are zero."""
+        sr = self._fingerprinter.sample_rate
+        first = max(begin, 0)
+        path = original(self._catalogue, recording_id).path
+        stretch = read_stretch(path, first / sr, end / sr)
+        mono = np.ascontiguousarray(mix_to_mono(stretch.samples))
+        narrow = soxr.resample(mono, stretch.info.sample_rate, sr, quality="LQ")
+        sound = np.zeros(end - begin, dtype=np.float32)
+        n_read = min(len(narrow), end - first)
+        sound[first - begin : first - begin + n_read] = narrow[:n_read]
+        return sound
+
+
+class Rehearing:
+    """Reads again what lies at the places that were found for one query.
+
+    Parameters
+    ----------
+    sound : RecordedSound
+    law : Law
+        By which scores are made of probabilities.
+    fingerprinter : LandmarkFingerprinter
+    p_false : float
+        The probability of a false match that is accepted; more than `PROVEN` counts as that.
+    """
+
+    def __init__(
+        self,
+        sound: RecordedSound,
+        law: Law,
+        fingerprinter: LandmarkFingerprinter,
+        *,
+        p_false: float = PROVEN,
+    ) -> None:
+        self._sound = sound
+        self._law = law
+        self._sr, self._frame_s = fingerprinter.sample_rate, fingerprinter.frame_s
+        self._p_false = min(PROVEN, p_false)
+
+    def proven(self, samples: NDArray[np.float32], found: Sequence[Candidate]) -> list[Candidate]:
+        """Return those of a query's candidates that their recordings prove.
+
+        Whether a beat explains what speaks for a place plays no part: here it would show.
+
+        Returns
+        -------
+        list of Candidate
+            First that which correlates best, as sure as the surest of them.
+        """
+        duration_s = len(samples) / self._sr
+        proven: list[tuple[float, Candidate]] = []
+        for number, agreement in self._agreements(samples, found, _by_evidence):
+            p_false = p_agreement(agreement.distinctness, duration_s)
+            if p_false <= self._p_false:
+                one = self._proven(found[number], agreement, p_false)
+                proven.append((agreement.correlation, one))
+        if not proven:
+            return []
+        proven.sort(key=lambda both: -both[0])
+        first, *others = (one for _, one in proven)
+        surest = max(one.score for _, one in proven)
+        return [replace(first, evidence=replace(first.evidence, score=surest)), *others]
+
+    def likeliest(self, samples: NDArray[np.float32], found: Sequence[Candidate]) -> Candidate:
+        """Return that of several repetitions which correlates clearly best, or else the first."""
+        heard = {
+            number: agreement.correlation
+            for number, agreement in self._agreements(samples, found, _by_likeness)
+        }
+        if 0 not in heard:
+            return found[0]  # nothing to compare the others with
+        best = max(heard, key=lambda number: heard[number])
+        by_chance = _LEAST_DEVIATIONS / len(samples) ** 0.5
+        return found[best] if heard[best] > max(_CLEARLY * heard[0], by_chance) else found[0]
+
+    def _agreements(
+        self,
+        samples: NDArray[np.float32],
+        found: Sequence[Candidate],
+        worth: Callable[[Candidate], float],
+    ) -> Iterator[tuple[int, Agreement]]:
+        """Yield how well the query goes with the best places that lie apart, as far as read."""
+        waveform = Waveform(samples, self._sr)
+        for number in _apart(found, worth):
+            evidence = found[number].evidence
+            if not len(evidence.rows):
+                continue
+            # There are landmarks only where there is a recording.
+            within_frame = round(evidence.frame + float(np.median(evidence.rows)))
+            passage = self._sound.passage(
+                evidence.frame - MARGIN_S / self._frame_s,
+                waveform.passage_samples,
+                within_frame=within_frame,
+            )
+            if passage is not None:
+                yield number, waveform.agreement(passage)
+
+    def _proven(self, one: Candidate, agreement: Agreement, p_false: float) -> Candidate:
+        evidence = replace(
+            one.evidence,
+            frame=one.evidence.frame + agreement.late_s / self._frame_s,
+            score=max(one.score, self._law.threshold(p_false) + _ROUNDING),
+        )
+        first_s, last_s = agreement.extent_s
+        heard = (first_s / self._frame_s, last_s / self._frame_s)
+        return replace(one, evidence=evidence, price=0.0, left=1.0, heard=heard)
+
+
+def _by_evidence(one: Candidate) -> float:
+    return one.evidence.score - one.price
+
+
+def _by_likeness(one: Candidate) -> float:
+    return one.evidence.likeness
+
+
+def _apart(found: Sequence[Candidate], worth: Callable[[Candidate], float]) -> list[int]:
+    """Return the best of some candidates that lie apart."""
+    chosen: list[int] = []
+    for number in sorted(range(len(found)), key=lambda at: -worth(found[at])):
+        frame = found[number].evidence.frame
+        if all(abs(found[other].evidence.frame - frame) > _APART for other in chosen):
+            chosen.append(number)
+        if len(chosen) == _MOST_PLACES:
+            break
+    return chosen

@@ -1,0 +1,364 @@
+"""Places that fingerprints leave in doubt, read again from the recordings' files."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from db.archive_frames import ArchiveFrames
+from db.catalogue import Catalogue
+from db.writer import CatalogueWriter
+from indexer.audio import read_mono
+from indexer.fingerprint_places import open_fingerprints
+from indexer.landmarks import UNCHANGED, LandmarkFingerprinter
+from search.evidence import Evidence
+from search.fingerprint_candidates import Candidate
+from search.fingerprints import FingerprintEngine
+from search.rehearing import RecordedSound, Rehearing
+from search.significance import Law
+from tests.search.test_fingerprints import SR, add, ask, index, music, name_of, save
+from tests.search.test_scan import rain
+
+RATE = LandmarkFingerprinter.sample_rate
+N_RECORDINGS = 5
+LOUD_DB = -22.0  # so loud a noise that landmarks are not enough
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("rehearing") / "rain"
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> Iterator[FingerprintEngine]:
+    recordings = {f"{seed}.wav": rain(seed, 40) for seed in range(N_RECORDINGS)}
+    with index(folder.with_name("catalogue"), folder, recordings) as catalogue:
+        yield FingerprintEngine(catalogue)
+
+
+@contextmanager
+def away(folder: Path) -> Iterator[None]:
+    """Take the files away for a while."""
+    elsewhere = folder.rename(folder.with_name("away"))
+    yield
+    elsewhere.rename(folder)
+
+
+def in_loud_noise(excerpt: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    noise = np.random.default_rng(seed).standard_normal(len(excerpt)).astype(np.float32)
+    return excerpt + noise * np.float32(excerpt.std() * 10 ** (-LOUD_DB / 20))
+
+
+@cache
+def heard(seed: int) -> NDArray[np.float32]:
+    return in_loud_noise(rain(seed, 40)[7 * SR : 17 * SR], 100 + seed)
+
+
+def right(engine: FingerprintEngine) -> int:
+    """Ask for an excerpt of each recording in loud noise; nothing wrong may be answered."""
+    n_right = 0
+    for seed in range(N_RECORDINGS):
+        for match in ask(engine, heard(seed)):
+            assert name_of(match) == f"{seed}.wav"
+            assert match.onset_s - match.query_onset_s == pytest.approx(7, abs=0.05)
+            n_right += 1
+    return n_right
+
+
+def test_files_tell_what_noise_hides_of_landmarks_and_say_when_they_are_away(
+    engine: FingerprintEngine, folder: Path
+) -> None:
+    with_files = right(engine)
+    assert engine.notes == []
+    with away(folder):
+        without_files = right(engine)
+        (note,) = engine.notes
+    assert "could not be read" in note
+    assert "the file is not there" in note
+    assert right(engine) == with_files >= without_files + 2
+    assert engine.notes == []
+
+
+def test_what_is_not_in_the_archive_is_not_found_for_having_been_read(
+    engine: FingerprintEngine,
+) -> None:
+    for seed in range(50, 55):
+        assert ask(engine, in_loud_noise(rain(seed, 10), seed)) == []
+        assert ask(engine, rain(seed, 10)) == []
+
+
+def test_all_occurrences_are_looked_for_in_files_too(engine: FingerprintEngine) -> None:
+    found_once = [seed for seed in range(N_RECORDINGS) if ask(engine, heard(seed))]
+    assert found_once
+    for seed in found_once:
+        samples = soxr.resample(heard(seed), SR, engine.sample_rate)
+        places = engine.identify_samples(samples, all_occurrences=True)
+        assert f"{seed}.wav" in {name_of(one) for one in places}
+
+
+def test_what_was_read_is_as_sure_as_its_score_and_as_long_as_it_was_heard(
+    engine: FingerprintEngine, folder: Path
+) -> None:
+    proven = {seed: ask(engine, heard(seed)) for seed in range(N_RECORDINGS)}
+    with away(folder):
+        by_sound = [seed for seed in range(N_RECORDINGS) if not ask(engine, heard(seed))]
+    matches = [match for seed in by_sound for match in proven[seed]]
+    assert len(matches) >= 2
+    for match in matches:
+        assert match.p_false <= 1e-5
+        assert match.score > 16
+        assert match.query_offset_s - match.query_onset_s > 7
+
+
+def test_passages_that_landmarks_do_not_tell_apart_are_told_by_their_sound(
+    tmp_path: Path,
+) -> None:
+    # A sequencer plays the same notes twice: with their phases as they come, hardly differently.
+    rng = np.random.default_rng(2)
+    verse, again = (np.concatenate([music(11, 12)]) for _ in range(2))
+    again = (again + 0.02 * rng.standard_normal(len(again))).astype(np.float32)
+    piece = np.concatenate([music(12, 5), verse, music(13, 5), again, music(14, 5)])
+    at_s = (5 + 2, 5 + 12 + 5 + 2)
+    with index(tmp_path / "catalogue", tmp_path / "music", {"piece.wav": piece}) as catalogue:
+        engine = FingerprintEngine(catalogue)
+        for number, onset_s in enumerate(at_s):
+            excerpt = piece[onset_s * SR : (onset_s + 8) * SR]
+            noise = np.random.default_rng(number).standard_normal(len(excerpt))
+            found = ask(engine, (excerpt + 0.05 * noise).astype(np.float32))
+            assert found[0].onset_s - found[0].query_onset_s == pytest.approx(onset_s, abs=0.1)
+
+
+@pytest.fixture(scope="module")
+def formats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Catalogue]]:
+    """One recording of a minute as a file of each kind, indexed."""
+    folder = tmp_path_factory.mktemp("formats")
+    stereo = soxr.resample(np.stack([music(21), 0.5 * music(21)], axis=1), SR, 44_100)
+    for name in ("one.wav", "one.flac", "one.ogg"):
+        with soundfile.SoundFile(folder / name, "w", 44_100, 2) as file:
+            for start in range(0, len(stereo), 44_100):  # all at once, Vorbis crashes libsndfile
+                file.write(stereo[start : start + 44_100])
+    with av.open(str(folder / "one.opus"), "w") as container:
+        stream = container.add_stream("libopus", rate=48_000)
+        stream.layout = "mono"
+        sound = soxr.resample(stereo.mean(axis=1), 44_100, 48_000).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(sound[None], format="flt", layout="mono")
+        frame.sample_rate = 48_000
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    with CatalogueWriter(Catalogue.open(folder / "catalogue", create=True)) as writer:
+        writer.add_collection("formats", str(folder))
+        for name in ("one.wav", "one.flac", "one.ogg", "one.opus"):
+            add(writer, name, read_mono(folder / name, SR), SR)
+        save(writer)
+    with Catalogue.open(folder / "catalogue") as catalogue:
+        yield folder, catalogue
+
+
+@pytest.mark.parametrize("begin_s", [-2.5, 0.0, 3.3, 41.7, 55.0])
+def test_passages_of_every_format_lie_where_decoding_from_the_beginning_puts_them(
+    formats: tuple[Path, Catalogue], begin_s: float
+) -> None:
+    folder, catalogue = formats
+    archive = open_fingerprints(catalogue, LandmarkFingerprinter())
+    recorded = RecordedSound(catalogue, archive, LandmarkFingerprinter())
+    for recording in catalogue.recordings(archive.recording_ids.tolist()).values():
+        first_frame, _ = archive.span(recording.id)
+        frame_s = LandmarkFingerprinter.frame_s
+        passage = recorded.passage(
+            first_frame + begin_s / frame_s, 10 * RATE, within_frame=first_frame + 1
+        )
+        assert passage is not None
+        assert passage.shape == (10 * RATE,)
+        assert passage.dtype == np.float32
+        whole = np.pad(read_mono(folder / recording.files[0].path, RATE), (4 * RATE, 10 * RATE))
+        first = round((begin_s + 4) * RATE)
+        wrong = passage - whole[first : first + 10 * RATE]
+        assert wrong.std() < 0.03 * whole.std()
+    assert recorded.unread == {}
+
+
+def test_what_was_removed_or_is_damaged_cannot_be_read(tmp_path: Path) -> None:
+    folder = tmp_path / "music"
+    with index(tmp_path / "catalogue", folder, {"one.wav": music(1, 20)}) as catalogue:
+        archive = open_fingerprints(catalogue, LandmarkFingerprinter())
+        recorded = RecordedSound(catalogue, archive, LandmarkFingerprinter())
+        first_frame, n_frames = archive.span(int(archive.recording_ids[0]))
+        nowhere = first_frame + 10 * n_frames
+        assert recorded.passage(nowhere, RATE, within_frame=nowhere) is None
+        assert recorded.unread == {}
+        (folder / "one.wav").write_text("Dear Sir")
+        assert recorded.passage(first_frame, RATE, within_frame=first_frame) is None
+        (reason,) = recorded.unread.values()
+        assert "not audio" in reason
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Catalogue]]:
+    """Two recordings of half a minute; the second holds the first's middle under other sound."""
+    folder = tmp_path_factory.mktemp("pair")
+    first, other = music(31, 30), music(32, 30)
+    second = np.concatenate([other[: 8 * SR], first[10 * SR : 20 * SR], other[18 * SR :]])
+    second = second + music(33, 30)
+    sounds = {"first.wav": first, "second.wav": second, "third.wav": music(34, 30)}
+    with index(folder / "catalogue", folder / "sounds", sounds) as catalogue:
+        yield folder / "sounds", catalogue
+
+
+QUERY_S = 10
+
+
+def rehearing(catalogue: Catalogue, p_false: float = 1e-3) -> tuple[Rehearing, Law, ArchiveFrames]:
+    fingerprinter = LandmarkFingerprinter()
+    archive = open_fingerprints(catalogue, fingerprinter)
+    law = Law.of(duration_s=QUERY_S, archive_s=100.0)
+    sound = RecordedSound(catalogue, archive, fingerprinter)
+    return Rehearing(sound, law, fingerprinter, p_false=p_false), law, archive
+
+
+def place(
+    archive: ArchiveFrames, number: int, onset_s: float, score: float, likeness: float = 1.0
+) -> Candidate:
+    """Make a candidate that begins at a time of one of the recordings, with a price and a beat."""
+    first_frame, n_frames = archive.span(int(archive.recording_ids[number]))
+    frame = first_frame + onset_s / LandmarkFingerprinter.frame_s
+    rows = np.arange(0, 600, 10)
+    rows = rows[(frame + rows >= first_frame) & (frame + rows < first_frame + n_frames)]
+    hits = np.zeros(len(rows), dtype=np.bool_)
+    evidence = Evidence(frame, score, 0.0, likeness, likeness, rows, hits, 0.1)
+    return Candidate(evidence, UNCHANGED, 1, price=0.6, left=0.1)
+
+
+def excerpt(snr_db: float, first_s: float = 10.0) -> NDArray[np.float32]:
+    sound = music(31, 30)[round(first_s * SR) : round((first_s + QUERY_S) * SR)]
+    noise = np.random.default_rng(8).standard_normal(len(sound)) * sound.std()
+    noisy = (sound + noise * 10 ** (-snr_db / 20)).astype(np.float32)
+    return soxr.resample(noisy, SR, RATE)
+
+
+def test_of_proven_places_the_one_that_correlates_most_comes_first_and_is_as_sure_as_any(
+    pair: tuple[Path, Catalogue],
+) -> None:
+    reads_again, law, archive = rehearing(pair[1])
+    found = [
+        place(archive, 2, 4.0, 12.0),
+        place(archive, 1, 8.02, 9.0),
+        place(archive, 0, 10.03, 5.0),
+        place(archive, 0, 3.0, 4.0),
+    ]
+    best, second = reads_again.proven(excerpt(0), found)
+    frame_s = LandmarkFingerprinter.frame_s
+    for one, given, late_s in ((best, found[2], -0.03), (second, found[1], -0.02)):
+        moved_s = (one.evidence.frame - given.evidence.frame) * frame_s
+        assert moved_s == pytest.approx(late_s, abs=0.001)
+        assert (one.price, one.left) == (0.0, 1.0)
+        assert law.p_false(one.score) <= 1e-5
+        assert one.extent == pytest.approx((0, QUERY_S / frame_s), abs=1.01 / frame_s)
+    assert best.score >= second.score
+
+
+def test_a_place_that_fingerprints_are_surer_of_keeps_its_score(
+    pair: tuple[Path, Catalogue],
+) -> None:
+    reads_again, law, archive = rehearing(pair[1])
+    sure = replace(place(archive, 0, 10.0, 40.0), left=None)
+    (one,) = reads_again.proven(excerpt(0), [sure])
+    assert one.score == sure.score
+    assert law.p_false(one.score) < 1e-9
+
+
+def test_what_is_asked_for_must_be_proven_and_nothing_is_surer_than_one_in_a_billion(
+    pair: tuple[Path, Catalogue],
+) -> None:
+    for p_false, is_proven in ((0.5, True), (1e-9, True), (1e-10, False)):
+        reads_again, law, archive = rehearing(pair[1], p_false)
+        proven = reads_again.proven(excerpt(0), [place(archive, 0, 10.0, 5.0)])
+        assert bool(proven) == is_proven
+        assert all(1e-10 < law.p_false(one.score) <= 1e-9 for one in proven)
+
+
+def test_a_place_is_expected_to_be_known_to_a_few_frames(pair: tuple[Path, Catalogue]) -> None:
+    reads_again, _, archive = rehearing(pair[1])
+    for late_s, is_proven in ((0.04, True), (0.3, False), (-0.3, False)):
+        found = [place(archive, 0, 10.0 + late_s, 5.0)]
+        assert bool(reads_again.proven(excerpt(0), found)) == is_proven
+
+
+def test_places_that_lie_together_are_read_once_and_six_at_most(
+    pair: tuple[Path, Catalogue],
+) -> None:
+    reads_again, _, archive = rehearing(pair[1])
+    right = place(archive, 0, 10.0, 5.0)
+    beside = [place(archive, 2, 4 + 0.01 * step, 9.0 - step) for step in range(4)]
+    assert len(reads_again.proven(excerpt(0), [*beside, right])) == 1
+    elsewhere = [place(archive, 2, 2.0 * step, 9.0) for step in range(6)]
+    assert reads_again.proven(excerpt(0), [*elsewhere, right]) == []
+
+
+def test_an_excerpt_that_hangs_over_the_end_is_compared_with_the_recording_that_it_is_of(
+    pair: tuple[Path, Catalogue],
+) -> None:
+    reads_again, _, archive = rehearing(pair[1])
+    sound = music(31, 30)[27 * SR :]
+    query = np.concatenate([sound, 0.3 * music(35, 7)])
+    samples = soxr.resample(query.astype(np.float32), SR, RATE)
+    (one,) = reads_again.proven(samples, [place(archive, 0, 27.0, 5.0)])
+    first, last = (at * LandmarkFingerprinter.frame_s for at in one.extent)
+    assert (first, last) == pytest.approx((0, 3), abs=1.01)
+
+
+def test_the_likeliest_repetition_gives_way_only_to_one_that_clearly_correlates_more(
+    pair: tuple[Path, Catalogue],
+) -> None:
+    folder, catalogue = pair
+    reads_again, _, archive = rehearing(catalogue)
+    right, mixed, wrong = (
+        place(archive, number, onset_s, 20.0, likeness)
+        for number, onset_s, likeness in ((0, 10.0, 2.0), (1, 8.0, 2.1), (2, 4.0, 2.2))
+    )
+    for snr_db in (10, -5):
+        assert reads_again.likeliest(excerpt(snr_db), [wrong, mixed, right]) is right
+        assert reads_again.likeliest(excerpt(snr_db), [mixed, right]) is right
+        assert reads_again.likeliest(excerpt(snr_db), [right, mixed]) is right
+        # Twice the same: the first stays.
+        again = place(archive, 0, 10.12, 20.0)
+        near = place(archive, 0, 10.05, 20.0)
+        assert reads_again.likeliest(excerpt(snr_db), [near, again]) is near
+    nothing = soxr.resample(0.1 * rain(3, 10), SR, RATE)
+    assert reads_again.likeliest(nothing, [wrong, mixed, right]) is wrong
+    with away(folder):
+        assert reads_again.likeliest(excerpt(10), [wrong, right]) is wrong
+
+
+def test_what_the_likeliest_would_correlate_must_be_known(
+    pair: tuple[Path, Catalogue],
+) -> None:
+    folder, catalogue = pair
+    reads_again, _, archive = rehearing(catalogue)
+    right, wrong = place(archive, 0, 10.0, 20.0, 2.0), place(archive, 2, 4.0, 20.0, 2.2)
+    hidden = (folder / "third.wav").rename(folder / "hidden")
+    assert reads_again.likeliest(excerpt(10), [wrong, right]) is wrong
+    hidden.rename(folder / "third.wav")
+    assert reads_again.likeliest(excerpt(10), [wrong, right]) is right
+
+
+def test_a_folder_that_may_not_be_entered_is_a_file_that_cannot_be_read(
+    pair: tuple[Path, Catalogue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", forbidden)  # root may enter every folder
+    archive = open_fingerprints(pair[1], LandmarkFingerprinter())
+    recorded = RecordedSound(pair[1], archive, LandmarkFingerprinter())
+    first_frame, _ = archive.span(int(archive.recording_ids[0]))
+    assert recorded.passage(first_frame, RATE, within_frame=first_frame) is None
+    (reason,) = recorded.unread.values()
+    assert "Permission denied" in reason
