@@ -132,10 +132,16 @@ class FingerprintEngine:
             )
         if unread := self._sound.unread:
             reason = next(iter(unread.values()))
-            which = "1 recording" if len(unread) == 1 else f"{len(unread)} recordings"
+            which = (
+                "1 recording that may match"
+                if len(unread) == 1
+                else (f"{len(unread)} recordings that may match")
+            )
             notes.append(
-                f"{which} could not be read again to make sure ({reason}): what loud noise hides "
-                "may be missing, and of passages much alike the wrong one may be named"
+                f"{which} could not be read, so that fingerprints decided alone ({reason}): what "
+                "loud noise hides may be missing, and of passages much alike the wrong one may be "
+                "named. Bring the files back, `echoic relocate` a folder that has moved, or "
+                "`echoic index` what has changed; `--fingerprints-only` reads none"
             )
         return notes
 

@@ -17,13 +17,14 @@ class Original:
     ----------
     path : Path or RemoteFile
         Below its collection's folder.
-    content_hash : str
-        As it was when it was indexed.
+    content_hash, size_bytes : str, int
+        As they were when it was indexed.
     duration_s : float
     """
 
     path: AnyFile
     content_hash: str
+    size_bytes: int
     duration_s: float
 
 
@@ -52,4 +53,6 @@ def original(catalogue: Catalogue, recording_id: int) -> Original:
         raise AudioError(f"the file cannot be read: {error.strerror}: {name}") from error
     if not is_there:
         raise AudioError(f"the file is not there: {name}")
-    return Original(path, recording.content_hash, recording.technical.duration_s)
+    return Original(
+        path, recording.content_hash, recording.size_bytes, recording.technical.duration_s
+    )

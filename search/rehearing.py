@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from db.archive_frames import ArchiveFrames
 from db.catalogue import Catalogue
 from db.errors import StorageError, UnknownName
+from db.storage import file_state
 from indexer.audio import mix_to_mono
 from indexer.errors import AudioError
 from indexer.landmarks import LandmarkFingerprinter
@@ -95,8 +96,15 @@ class RecordedSound:
         """Read samples at the fingerprinter's rate; those that do not exist are zero."""
         sr = self._fingerprinter.sample_rate
         first = max(begin, 0)
-        path = original(self._catalogue, recording_id).path
-        stretch = read_stretch(path, first / sr, end / sr)
+        file = original(self._catalogue, recording_id)
+        try:
+            if file_state(file.path).size_bytes != file.size_bytes:
+                raise AudioError("the file has changed since it was indexed")
+            stretch = read_stretch(file.path, first / sr, end / sr)
+        except OSError as error:
+            raise AudioError(f"{file.path}: {error.strerror}") from error
+        except AudioError as error:
+            raise AudioError(f"{file.path}: {error}") from error
         mono = np.ascontiguousarray(mix_to_mono(stretch.samples))
         narrow = soxr.resample(mono, stretch.info.sample_rate, sr, quality="LQ")
         sound = np.zeros(end - begin, dtype=np.float32)

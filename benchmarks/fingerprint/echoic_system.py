@@ -15,6 +15,7 @@ from db.fingerprint_index import save_fingerprint_index
 from db.landmarks import Landmarks, pack
 from db.records import Analysis, Description, FileState, SchemeInfo, Technical
 from db.schema import FileRow
+from db.storage import file_state
 from db.writer import CatalogueWriter
 from indexer.landmarks import LandmarkFingerprinter
 from search.fingerprints import MAX_CHANGE, FingerprintEngine
@@ -111,7 +112,7 @@ class EchoicSystem:
                 Analysis(
                     self._collection,
                     name,
-                    FileState(len(name), 0),
+                    _state(name),
                     f"sha256:{name}",
                     self._technical(landmarks),
                     Description(title=name),
@@ -140,3 +141,9 @@ class EchoicSystem:
         with catalogue.session() as session:
             rows = session.execute(select(FileRow.recording_id, FileRow.path))
             self.names = {row.recording_id: row.path for row in rows}
+
+
+def _state(name: str) -> FileState:
+    """Return the state of a recording's file; one that was synthesised has none."""
+    path = audio_folder() / name
+    return file_state(path) if path.exists() else FileState(0, 0)

@@ -15,6 +15,7 @@ from db.errors import UnknownName
 from db.fingerprint_index import save_fingerprint_index
 from db.landmarks import Landmarks
 from db.records import Analysis, Description, FileState, SchemeInfo, Technical
+from db.storage import file_state
 from db.writer import CatalogueWriter
 from indexer.audio import read_mono
 from indexer.errors import AudioError
@@ -60,12 +61,14 @@ def add_all(writer: CatalogueWriter, recordings: dict[str, Landmarks]) -> None:
     scheme = SchemeInfo(fingerprinter.id, fingerprinter.frame_s)
     collections = writer.catalogue.collections()
     collection = collections[0] if collections else writer.add_collection("music", "/music")
+    files = [Path(collection.root) / name for name in recordings]
+    states = [file_state(file) if file.exists() else FileState(0, 0) for file in files]
     writer.store(
         [
             Analysis(
                 collection.id,
                 name,
-                FileState(len(name), 0),
+                state,
                 f"sha256:{name}",
                 Technical(landmarks.n_frames * scheme.frame_s, SR, 1, "WAV", "PCM_16", 16),
                 Description(title=name),
@@ -75,7 +78,7 @@ def add_all(writer: CatalogueWriter, recordings: dict[str, Landmarks]) -> None:
                 None,
                 {scheme: landmarks},
             )
-            for name, landmarks in recordings.items()
+            for (name, landmarks), state in zip(recordings.items(), states, strict=True)
         ]
     )
 

@@ -83,6 +83,7 @@ def test_files_tell_what_noise_hides_of_landmarks_and_say_when_they_are_away(
         (note,) = engine.notes
     assert "could not be read" in note
     assert "the file is not there" in note
+    assert "echoic relocate" in note
     assert right(engine) == with_files >= without_files + 2
     assert engine.notes == []
 
@@ -197,7 +198,20 @@ def test_what_was_removed_or_is_damaged_cannot_be_read(tmp_path: Path) -> None:
         (folder / "one.wav").write_text("Dear Sir")
         assert recorded.passage(first_frame, RATE, within_frame=first_frame) is None
         (reason,) = recorded.unread.values()
-        assert "not audio" in reason
+        assert reason == f"{folder / 'one.wav'}: the file has changed since it was indexed"
+
+
+def test_a_file_that_is_damaged_but_as_long_as_it_was_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "music"
+    with index(tmp_path / "catalogue", folder, {"one.wav": music(1, 20)}) as catalogue:
+        archive = open_fingerprints(catalogue, LandmarkFingerprinter())
+        recorded = RecordedSound(catalogue, archive, LandmarkFingerprinter())
+        first_frame, _ = archive.span(int(archive.recording_ids[0]))
+        file = folder / "one.wav"
+        file.write_bytes(bytes(file.stat().st_size))
+        assert recorded.passage(first_frame, RATE, within_frame=first_frame) is None
+        (reason,) = recorded.unread.values()
+        assert reason.startswith(f"{file}: not audio")
 
 
 @pytest.fixture(scope="module")

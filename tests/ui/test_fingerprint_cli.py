@@ -122,7 +122,7 @@ def test_what_noise_all_but_hides_is_found_by_reading_the_archives_files(
     tapes.rename(tmp_path / "away")
     out, err = echoic("identify", query, catalogue=catalogue)
     assert "Nothing in the archive matches" in out
-    assert "Note: 1 recording could not be read again" in err
+    assert "Note: 1 recording that may match could not be read" in err
     assert "village.flac" in err
 
 
