@@ -35,7 +35,8 @@ _NEAR_S = 0.06  # the place is known to within that
 _BESIDE_S = 0.08  # lags nearer to the best one belong to its peak
 _LEVELLED_S = 0.25
 _FLOOR = 0.1  # of the level of all; silence is not blown up to noise
-_PARTS = 10  # of the query; the part that correlates best does not count
+_PARTS = 10  # of the query
+_NOT_COUNTED = 3  # those of them that correlate best: one sound among others is not the recording
 _SPECTRUM = 512  # samples of a window
 _LOWEST_HZ, _HIGHEST = 60.0, 0.975  # the latter as a share of what the rate can hold
 _FAINTEST_DB = -70.0  # of the strongest frequency; what is fainter is not whitened up
@@ -48,8 +49,8 @@ class Agreement:
     Attributes
     ----------
     distinctness : float
-        Its correlation at the best lag near the expected one, without the tenth of it that
-        correlates best, in proportion to the largest at any lag farther off: above 1, it is there
+        Its correlation at the best lag near the expected one, without the three tenths of it that
+        correlate best, in proportion to the largest at any lag farther off: above 1, it is there
         and nowhere around.
     correlation : float
         That correlation itself, so that places can be compared: about 1 for the very same sound, 0
@@ -112,8 +113,9 @@ class Waveform:
         phase = np.conj(by_lag[lag] / size[lag])
         turned = self._analytic(spectrum)[lag : lag + len(self._query)] * phase
         parts = _by_part(self._query * turned.real)
-        # What all parts together would give if that which correlates best were as good as the rest.
-        counted = float(parts.sum() - parts.max()) * _PARTS / (_PARTS - 1)
+        # What all parts together would give if the best were no better than the rest.
+        rest = np.sort(parts)[: _PARTS - _NOT_COUNTED]
+        counted = max(float(rest.sum()), 0.0) * _PARTS / len(rest)
         part_s = len(self._query) / _PARTS / self._sr
         first_part, end_part = _stretch(parts)
         return Agreement(

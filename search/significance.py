@@ -29,8 +29,8 @@ _CHANGES = 24
 _EVERY = 3.0
 """Weighing many more places, as for all occurrences, raises the best false score a little."""
 
-_DISTINCT_MODES = (0.61, 0.72, 0.74)
-_DISTINCT_SCALES = (0.1, 0.065, 0.05)
+_DISTINCT_MODES = (0.49, 0.595, 0.61)
+_DISTINCT_SCALES = (0.08, 0.05, 0.045)
 """Likewise, of the most distinct correlation of the places that are read again. Their number does
 not grow with the archive. As above, the rarest hundredth was fitted."""
 

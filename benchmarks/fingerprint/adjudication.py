@@ -20,11 +20,9 @@ from benchmarks.fingerprint.store import Store
 
 _DECIMATE = 2
 _WINDOW_S, _HOP_S = 0.4, 0.1
+_LEAST_CORRELATION = 0.6
 _SAME_LAG_S = 0.001
-_ENOUGH_WINDOWS = ((0.6, 5), (0.45, 12))
-"""Correlations, and how many windows have to reach them at one lag: 0.8 s, or, of a sound that was
-filtered or mixed, 1.5 s."""
-
+_LEAST_WINDOWS = 5  # that agree on one lag: 0.8 s
 _LEAST_LEVEL = 1e-3
 _PART_S = 4.0  # of each recording in a sequence of short ones
 _ENOUGH = 20
@@ -71,19 +69,9 @@ def holds_sound_of(store: Store, name: str, offset_s: float, seconds: float, fou
 
 def agree(source: Samples, recording: Samples) -> bool:
     """Tell whether two sounds, at 16 kHz, are the same for most of a second."""
-    lags, alike = _lags(_narrow(source), _narrow(recording))
-    return any(
-        _most_at_one_lag(lags[alike >= correlation]) >= n_windows
-        for correlation, n_windows in _ENOUGH_WINDOWS
-    )
-
-
-def _most_at_one_lag(lags: NDArray[np.float64]) -> int:
-    if not len(lags):
-        return 0
-    lags = np.sort(lags)
+    lags = np.sort(_lags(_narrow(source), _narrow(recording)))
     together = np.searchsorted(lags, lags + _SAME_LAG_S, side="right") - np.arange(len(lags))
-    return int(together.max())
+    return bool(len(lags)) and int(together.max()) >= _LEAST_WINDOWS
 
 
 def _narrow(sound: Samples) -> Samples:
@@ -91,20 +79,17 @@ def _narrow(sound: Samples) -> Samples:
     return narrow
 
 
-def _lags(source: Samples, recording: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return at which lag, in seconds, each window of the source is most like the recording.
-
-    And the correlation there, 0 to 1.
-    """
+def _lags(source: Samples, recording: Samples) -> NDArray[np.float64]:
+    """Return the lag, in seconds, of each window of the source that is in the recording."""
     sr = SR // _DECIMATE
     n, hop = int(_WINDOW_S * sr), int(_HOP_S * sr)
     if len(recording) < n:
-        return np.empty(0), np.empty(0)
+        return np.empty(0)
     energy = np.concatenate([[0.0], np.cumsum(np.square(recording, dtype=np.float64))])
     norms = np.sqrt(np.maximum(energy[n:] - energy[:-n], n * _LEAST_LEVEL**2))
     size = fft.next_fast_len(len(recording) + n, real=True)
     spectrum = fft.rfft(recording, size)
-    lags, best = [], []
+    lags = []
     for start in range(0, len(source) - n + 1, hop):
         window = source[start : start + n]
         norm = float(np.linalg.norm(window))
@@ -113,6 +98,6 @@ def _lags(source: Samples, recording: Samples) -> tuple[NDArray[np.float64], NDA
         products = fft.irfft(spectrum * np.conj(fft.rfft(window, size)), size)[: len(norms)]
         alike = np.abs(products) / (norms * norm)
         at = int(alike.argmax())
-        lags.append((at - start) / sr)
-        best.append(alike[at])
-    return np.array(lags), np.array(best)
+        if alike[at] >= _LEAST_CORRELATION:
+            lags.append((at - start) / sr)
+    return np.array(lags)
