@@ -29,6 +29,7 @@ _MOST_PLACES = 6  # that are read again
 PROVEN = 1e-5
 """The probability of a false match from which on a place counts as proven."""
 
+_SHORTEST_S = 4.0  # of a query that can be proven: a held chord may go with another for less
 _APART = 4  # frames between places that are not the same
 _CLEARLY = 1.1  # times the correlation of the likeliest is what makes another the likeliest
 _ROUNDING = 1e-6  # of a score, so that its probability is no larger than that it was made of
@@ -147,9 +148,12 @@ class Rehearing:
         Returns
         -------
         list of Candidate
-            First that which correlates best, as sure as the surest of them.
+            First that which correlates best, as sure as the surest of them; none of a query below
+            4 s.
         """
         duration_s = len(samples) / self._sr
+        if duration_s < _SHORTEST_S:
+            return []
         proven: list[tuple[float, Candidate]] = []
         for number, agreement in self._agreements(samples, found, _by_evidence):
             p_false = p_agreement(agreement.distinctness, duration_s)

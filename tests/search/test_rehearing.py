@@ -328,6 +328,17 @@ def test_an_excerpt_that_hangs_over_the_end_is_compared_with_the_recording_that_
     assert (first, last) == pytest.approx((0, 5), abs=1.1)
 
 
+@pytest.mark.parametrize(("seconds", "is_proven"), [(3.9, False), (4.1, True)])
+def test_two_seconds_can_be_told_apart_and_are_not_proven(
+    pair: tuple[Path, Catalogue], seconds: float, is_proven: bool
+) -> None:
+    reads_again, _, archive = rehearing(pair[1])
+    short = excerpt(10)[: round(seconds * RATE)]
+    right, wrong = place(archive, 0, 10.0, 20.0), place(archive, 2, 4.0, 20.0, 1.1)
+    assert bool(reads_again.proven(short, [right])) == is_proven
+    assert reads_again.likeliest(short, [wrong, right]) is right
+
+
 def test_one_sound_among_others_that_a_recording_has_too_is_no_proof(
     pair: tuple[Path, Catalogue],
 ) -> None:
