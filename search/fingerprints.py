@@ -22,6 +22,7 @@ from search.identify import Matcher, changes_within
 from search.rehearing import RecordedSound, Rehearing
 from search.scan import ArchiveScan
 from search.significance import Law
+from search.too_little import SHORTEST_S
 from search.tracks import Sighting, Track, played, tracks_of
 
 MAX_CHANGE = 0.024
@@ -31,7 +32,6 @@ _EXCERPT_S = 15.0
 """A query up to this long is one excerpt, a longer one is a programme and looked at in parts."""
 
 _PART_S, _HOP_S = 10.0, 5.0
-_LEAST_PART_S = 1.0
 SURE = (1e-5, 1e-4)
 """Probabilities of a false match at which the search stops after its first and second effort."""
 
@@ -278,7 +278,7 @@ class FingerprintEngine:
         heard, and music repeats itself: neighbouring parts have to agree on one.
         """
         duration_s = len(part.samples) / self.sample_rate
-        if duration_s < _LEAST_PART_S:
+        if duration_s < SHORTEST_S:
             return []
         worth_keeping = max(accepted_p, _WORTH_KEEPING)
         law = Law.of(

@@ -175,6 +175,32 @@ def test_nothing_significant_is_said_plainly_and_is_no_failure(
     ]
 
 
+def test_where_the_query_itself_is_too_little_that_is_said(catalogue: Path, tmp_path: Path) -> None:
+    silent, short, late = (tmp_path / f"{name}.wav" for name in ("silent", "short", "late"))
+    rate = 16_000
+    soundfile.write(silent, np.zeros(3 * rate), rate)
+    noise = np.random.default_rng(0).standard_normal(3 * rate).astype(np.float32)
+    soundfile.write(short, 0.1 * noise[: rate // 2], rate)
+    sounds_late = np.concatenate([np.zeros(3 * rate), 0.1 * noise])
+    soundfile.write(late, sounds_late, rate)
+    out, _ = echoic("identify", silent, catalogue=catalogue)
+    assert out.splitlines() == [
+        "Nothing in the archive matches: it is silent, or nothing in it below 4 kHz stands out."
+    ]
+    out, _ = echoic("identify", short, catalogue=catalogue)
+    assert out.splitlines() == [
+        "Nothing in the archive matches: 0.50 s are too short: below 1 s nothing is tried."
+    ]
+    part = ("--from", "1", "--to", "2.5")
+    assert "it is silent" in echoic("identify", late, *part, catalogue=catalogue)[0]
+    out, _ = echoic("identify", late, silent, catalogue=catalogue)
+    assert [line for line in out.splitlines() if line.startswith("Nothing")] == [
+        "Nothing in the archive matches.",
+        "Nothing in the archive matches: it is silent, or nothing in it below 4 kHz stands out.",
+    ]
+    assert "What may help" in out
+
+
 def test_a_folder_is_gone_through_and_a_bad_file_does_not_stop_it(
     excerpt: Path, unknown: Path, field: Path, catalogue: Path, tmp_path: Path
 ) -> None:

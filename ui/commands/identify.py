@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -34,9 +34,6 @@ from ui.commands.matches import (
     TableDisplay,
 )
 from ui.commands.search import part_options
-
-if TYPE_CHECKING:
-    pass
 
 
 class Percent(click.FloatRange):
@@ -184,6 +181,7 @@ def identify(
     if STANDARD_INPUT in given and sys.stdin.isatty():
         raise click.UsageError("there is nothing on standard input: pipe a file into it")
     from search.fingerprints import FingerprintEngine
+    from search.too_little import too_little
 
     def identified(path: Path) -> "Answer":
         with _progress(path.name) as on_progress:
@@ -196,7 +194,8 @@ def identify(
                 limit=limit,
                 on_progress=on_progress,
             )
-        return Answer(engine.identical(path), matches)
+        why = "" if matches else too_little(path, from_s=from_s, to_s=to_s)
+        return Answer(engine.identical(path), matches, why)
 
     several = len(given) > 1 or Path(given[0]).is_dir()
     table = TableDisplay(named=several, may_change_more=most_change < MOST_CHANGE)

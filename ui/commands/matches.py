@@ -25,10 +25,14 @@ MOST_CHANGE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found, and the recording in the archive that is the very file asked about."""
+    """What was found, and the recording in the archive that is the very file asked about.
+
+    `too_little` says why nothing could be found, if the query itself is to blame.
+    """
 
     identical: "RecordingInfo | None"
     matches: "list[Match]"
+    too_little: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ class TableDisplay(Display):
         self._named = named
         self._may_change_more = may_change_more
         self._n_with = self._n_without = self._n_failed = 0
-        self._begun = False
+        self._more_may_help = self._begun = False
 
     def answer(self, query: Query, answer: Answer) -> None:
         matches = answer.matches
@@ -144,11 +148,13 @@ class TableDisplay(Display):
         if answer.identical is not None:
             click.echo(f"This very file is in the archive: {_place(answer.identical)}")
         elif not matches:
-            click.echo("Nothing in the archive matches.")
+            why = f": {answer.too_little}" if answer.too_little else ""
+            click.echo(f"Nothing in the archive matches{why}.")
         if answer.identical is not None or matches:
             self._n_with += 1
         else:
             self._n_without += 1
+            self._more_may_help |= not answer.too_little
         if matches:
             self._begin()
         for match in matches:
@@ -173,8 +179,8 @@ class TableDisplay(Display):
                 f"{count_text(n_queries, 'query', 'queries')}: {self._n_with} found, "
                 f"{self._n_without} not, {self._n_failed} failed."
             )
-        if self._n_without:
-            hints = ["a longer excerpt with more sound (below 1 s nothing is tried)"]
+        if self._more_may_help:
+            hints = ["a longer excerpt with more sound"]
             if self._may_change_more:
                 hints.append(f"--max-change {MOST_CHANGE:.0f} for a tape at the wrong speed")
             click.echo(f"What may help: {', or '.join(hints)}.")

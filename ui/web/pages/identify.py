@@ -10,6 +10,7 @@ from db.records import RecordingInfo
 from search.cue_sheet import CueSheet
 from search.fingerprints import Match
 from search.hits import Passage
+from search.too_little import too_little
 from ui.commands.common import exact_span_text
 from ui.commands.matches import change_text, odds_text
 from ui.components.hits import hit_list
@@ -65,17 +66,24 @@ def _identify(served: Archive) -> None:
         _answer(clip, matches, upload, title, itself)
     else:
         hit_list([clip], key="clip_card", label="Your clip", hint=True)
-        st.markdown(
-            "What may help: a longer clip with more sound in it. Another performance of the same "
-            "piece is not recognised, nor is a sound of the same kind: to find those, search for "
-            "what sounds like it."
-        )
-        for note in served.not_identified:
-            st.caption(f"Note: {plain(note)}.")
+        _say_what_may_help(served, upload)
     row = st.container(horizontal=True)
     if row.button("Search for what sounds like it", icon=":material/search:"):
         _search_like_it()
     row.button("Try another clip", icon=":material/refresh:", on_click=take_away, args=("clip",))
+
+
+def _say_what_may_help(served: Archive, upload: Upload) -> None:
+    if why := too_little(upload.path):
+        st.markdown(f"There was nothing to go by: {plain(why)}.")
+        return
+    st.markdown(
+        "What may help: a longer clip with more sound in it. Another performance of the same "
+        "piece is not recognised, nor is a sound of the same kind: to find those, search for "
+        "what sounds like it."
+    )
+    for note in served.not_identified:
+        st.caption(f"Note: {plain(note)}.")
 
 
 def _search_like_it() -> None:
