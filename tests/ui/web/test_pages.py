@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
@@ -195,6 +197,19 @@ def test_what_has_changed_since_is_asked_anew(
     assert served.those_that_find(("church bell",)) == ["church bell"]  # for some minutes
     monkeypatch.setattr("ui.web.archive._ANSWERS_KEPT_S", 0.0)
     assert served.those_that_find(("church bell",)) == []
+
+
+def test_a_silent_clip_gets_no_advice_that_cannot_help(app: AppTest, tmp_path: Path) -> None:
+    silence = tmp_path / "silence.wav"
+    soundfile.write(silence, np.zeros(32_000), 16_000)
+    identify = page_of("identify")
+    clip = archive().uploads.keep(silence.read_bytes(), silence.name)
+    identify.session_state["clip"] = (clip.name, silence.name)
+    identify.run()
+    assert not identify.exception
+    assert "Nothing in this archive matches" in said(identify)
+    assert "it is silent" in said(identify)
+    assert "What may help" not in said(identify)
 
 
 def test_another_question_begins_with_its_first_page(
