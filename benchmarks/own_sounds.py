@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoders import DEFAULT_ENCODER, Encoder, load_encoder
-from search.calibration import BackgroundCalibration
+from search.calibration import BackgroundCalibration, Calibration
 from search.evaluation.clips import embed_clips
 from search.feedback import DISLIKED_WEIGHT
 from search.tagging import MOST_LABELS, WordListener
@@ -67,10 +67,9 @@ def average_precision(scores: Vectors, relevant: NDArray[np.bool_]) -> float:
     return float((np.cumsum(found) / np.arange(1, len(found) + 1))[found].mean())
 
 
-def teaching(clips: list[Vectors], labels: list[str], everything: Vectors, model: Encoder,
-             draws: int) -> None:  # fmt: skip
+def teaching(clips: list[Vectors], labels: list[str], everything: Vectors,
+             calibration: Calibration, draws: int) -> None:  # fmt: skip
     """Print how well sounds are found that were taught by three examples."""
-    calibration = BackgroundCalibration(model.calibration)
     rng = np.random.default_rng(0)
     names, counts = np.array(labels), Counter(labels)
     figures: dict[str, list[float]] = {}
@@ -102,7 +101,9 @@ def teaching(clips: list[Vectors], labels: list[str], everything: Vectors, model
                     average_precision(scores[kept], relevant[kept])
                 )
             scale = calibration.scale(direction, by_words=False)
-            threshold = learnt_threshold(scale, learner.left_out_scores(liked))
+            threshold = learnt_threshold(
+                scale, calibration.laws.example, learner.left_out_scores(liked)
+            )
             heard = best(clips, direction)[rest] >= threshold
             n_right = int((heard & relevant[rest]).sum())
             figures.setdefault("precision", []).append(n_right / max(1, int(heard.sum())))
@@ -111,9 +112,9 @@ def teaching(clips: list[Vectors], labels: list[str], everything: Vectors, model
         print(f"  {what}: {np.mean(values):.3f} (n = {len(values)})", flush=True)
 
 
-def tags(clips: list[Vectors], labels: list[str], model: Encoder) -> None:
+def tags(clips: list[Vectors], labels: list[str], model: Encoder, calibration: Calibration) -> None:
     """Print how right the tags of ESC-10 are."""
-    listener = WordListener(audioset(), model)
+    listener = WordListener(audioset(), model, calibration)
     named, right, n_tags = 0, 0, 0
     for clip, label in zip(clips, labels, strict=True):
         scores = listener.listen(clip).max(axis=0)
@@ -147,6 +148,9 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=2)
     arguments = parser.parse_args()
     model = load_encoder(arguments.encoder)
+    if model.calibration is None:
+        parser.error(f"{model.id} comes without a calibration: it learns one from an archive")
+    calibration = BackgroundCalibration(model.calibration)
     sets = {}
     for name in ("effects", "esc10"):
         paths, labels = read(arguments.audio, name)
@@ -154,12 +158,12 @@ def main() -> None:
         sets[name] = (clips, labels)
     of_all = np.concatenate([clip for clips, _ in sets.values() for clip in clips])
     sample = of_all[:: max(1, len(of_all) // BACKGROUND)]
-    everything = np.concatenate([model.calibration.background, sample])
+    everything = np.concatenate([calibration.background, sample])
     for name, (clips, labels) in sets.items():
         print(f"{name}, {len(clips)} clips, {model.id}: taught by {EXAMPLES} examples", flush=True)
-        teaching(clips, labels, everything, model, arguments.draws)
+        teaching(clips, labels, everything, calibration, arguments.draws)
     print(f"esc10, {model.id}: tags", flush=True)
-    tags(*sets["esc10"], model)
+    tags(*sets["esc10"], model, calibration)
 
 
 if __name__ == "__main__":

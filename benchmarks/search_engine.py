@@ -107,7 +107,7 @@ def measure(catalogue: Catalogue) -> dict[str, dict[str, float]]:
         in_index += time.perf_counter() - began
         return result
 
-    SegmentIndex.search = timed  # type: ignore[method-assign]
+    SegmentIndex.search = timed
     for _ in range(2):
         engine.search("rain duration:<10000 format:wav", facets=FACETS)
     result = {}

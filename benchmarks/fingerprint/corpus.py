@@ -179,7 +179,8 @@ def draw_reels(
     wanted = int(seconds * 1.12 * SR) + SR
     order: list[int] = []
     for _ in range(n):
-        names, parts = [], []
+        names: list[str] = []
+        parts: list[Samples] = []
         while sum(map(len, parts)) < wanted:
             order = order or list(rng.permutation(len(sources)))
             source = sources[order.pop()]

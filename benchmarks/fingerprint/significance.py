@@ -87,7 +87,7 @@ class _Asker:
         if not found:
             return Outcome(*asked, "", 0.0, False, 0.0, 1.0, 0.0)
         evidence = found[0].evidence
-        first, last = evidence.extent()
+        first, last = evidence.extent
         middle = round(evidence.frame + (first + last) / 2)
         ids, _ = self._index.locate(np.array([middle], dtype=np.int64))
         name = self._names.get(int(ids[0]), "")
