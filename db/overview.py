@@ -12,7 +12,7 @@ from db.changes import last_change
 from db.fingerprint_location import cluster_of_fingerprints
 from db.milvus_filled import Filled
 from db.opening import FORMAT
-from db.records import CollectionStatus, FingerprintState, IndexState, Status
+from db.records import CollectionStatus, FileState, FingerprintState, IndexState, Status
 from db.rows import collection_info, encoder_info, scheme_info
 from db.schema import (
     CollectionRow,
@@ -57,6 +57,13 @@ def extent(catalogue: Catalogue) -> tuple[int, float]:
             select(func.count(), func.coalesce(func.sum(RecordingRow.duration_s), 0.0))
         ).one()
         return n, duration_s
+
+
+def indexed_state(catalogue: Catalogue, file_id: int) -> FileState | None:
+    """Return how a file looked when it was indexed; None if it is not known any more."""
+    with catalogue.session() as session:
+        row = session.get(FileRow, file_id)
+        return None if row is None else FileState(row.size_bytes, row.mtime_ns)
 
 
 def contents_stamp(catalogue: Catalogue) -> str:

@@ -29,6 +29,7 @@ MATCH_COLUMNS = (
     "missing",
     "identical",
     "error",
+    "too_little",
 )
 
 
@@ -55,7 +56,7 @@ class MatchTable:
     """Writes matches as CSV, one row each, query by query; every query has a row.
 
     Columns are those of `MATCH_COLUMNS`; UTF-8 is the caller's business. ``identical`` says whether
-    the recording is the very file asked about.
+    the recording is the very file asked about, ``too_little`` why nothing could be found in one.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -63,7 +64,12 @@ class MatchTable:
         self._table.writeheader()
 
     def add(
-        self, query: str, matches: Iterable[Match], *, identical: RecordingInfo | None = None
+        self,
+        query: str,
+        matches: Iterable[Match],
+        *,
+        identical: RecordingInfo | None = None,
+        too_little: str = "",
     ) -> None:
         """Write the matches of a query; without any, a row that has nothing but its name.
 
@@ -72,6 +78,8 @@ class MatchTable:
         identical : RecordingInfo, optional
             The recording that is the very file asked about. It is a row without times if no match
             is one of it, as of silence.
+        too_little : str
+            What `search.too_little.too_little` says of a query without matches.
         """
         rows: list[dict[str, Any]] = []
         for match in matches:
@@ -79,6 +87,8 @@ class MatchTable:
             rows.append({"query": query, **match_values(match), "identical": is_itself})
         if identical is not None and not any(row["identical"] for row in rows):
             rows.insert(0, {"query": query, **recording_values(identical), "identical": True})
+        if too_little:
+            rows = [{**row, "too_little": too_little} for row in rows or [{"query": query}]]
         self._table.writerows(rows or [{"query": query}])
 
     def add_failed(self, query: str, reason: str) -> None:

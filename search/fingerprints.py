@@ -16,10 +16,11 @@ from db.storage import AnyFile
 from indexer.errors import AudioError
 from indexer.fingerprint_places import open_fingerprints
 from indexer.landmarks import LandmarkFingerprinter
+from search.changes import changes_within
 from search.errors import QueryError
 from search.fingerprint_candidates import Candidate
-from search.identify import Matcher, changes_within
-from search.rehearing import RecordedSound, Rehearing
+from search.identify import Matcher
+from search.rehearing import OnUnread, RecordedSound, Rehearing, pass_over
 from search.scan import ArchiveScan
 from search.significance import Law
 from search.too_little import SHORTEST_S
@@ -130,19 +131,6 @@ class FingerprintEngine:
                 f"{n_without} of {n_all} recordings have no fingerprint and cannot be found: "
                 "`echoic index FOLDER` makes them"
             )
-        if unread := self._sound.unread:
-            reason = next(iter(unread.values()))
-            which = (
-                "1 recording that may match"
-                if len(unread) == 1
-                else (f"{len(unread)} recordings that may match")
-            )
-            notes.append(
-                f"{which} could not be read, so that fingerprints decided alone ({reason}): what "
-                "loud noise hides may be missing, and of passages much alike the wrong one may be "
-                "named. Bring the files back, `echoic relocate` a folder that has moved, or "
-                "`echoic index` what has changed; `--fingerprints-only` reads none"
-            )
         return notes
 
     def identical(self, path: AnyFile) -> RecordingInfo | None:
@@ -179,6 +167,7 @@ class FingerprintEngine:
         all_occurrences: bool = False,
         limit: int | None = None,
         on_progress: Callable[[float], None] | None = None,
+        on_unread: OnUnread | None = None,
     ) -> list[Match]:
         """Find which recordings a file, or a part of it, was taken from.
 
@@ -197,6 +186,8 @@ class FingerprintEngine:
             Of all that is found, at most so many: those with the highest scores.
         on_progress
             Told up to which time of the file, in seconds, it has been looked at.
+        on_unread
+            Told of recordings that may match and could not be read: `unread_note` has the words.
 
         Returns
         -------
@@ -216,7 +207,7 @@ class FingerprintEngine:
         parts = self._parts(blocks, from_s or 0.0)
         if on_progress is not None:
             parts = _telling(parts, on_progress)
-        found = self._identify(parts, p_false=p_false, every=all_occurrences)
+        found = self._identify(parts, p_false, on_unread or pass_over, every=all_occurrences)
         return found if limit is None else _strongest(found, limit)
 
     def identify_samples(
@@ -235,15 +226,17 @@ class FingerprintEngine:
         """
         samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
         parts = self._parts([samples], 0.0)
-        return self._identify(parts, p_false=p_false, every=all_occurrences)
+        return self._identify(parts, p_false, pass_over, every=all_occurrences)
 
-    def _identify(self, parts: Iterable[_Part], *, p_false: float, every: bool) -> list[Match]:
+    def _identify(
+        self, parts: Iterable[_Part], p_false: float, on_unread: OnUnread, *, every: bool
+    ) -> list[Match]:
         if not 0 < p_false < 1:
             raise QueryError(f"{p_false:g} is not a probability: give a number between 0 and 1")
         self._index.refresh()
         sightings, n_parts = [], 0
         for part in parts:
-            sightings += self._sightings(part, p_false, every=every)
+            sightings += self._sightings(part, p_false, on_unread, every=every)
             n_parts += 1
         if every:
             tracks = [t for t in tracks_of(sightings, n_parts=n_parts) if t.p_false <= p_false]
@@ -271,7 +264,9 @@ class FingerprintEngine:
                 n_given += hop
         yield _Part(from_s + n_given / sr, held, is_all=n_given == 0)
 
-    def _sightings(self, part: _Part, accepted_p: float, *, every: bool) -> list[Sighting]:
+    def _sightings(
+        self, part: _Part, accepted_p: float, on_unread: OnUnread, *, every: bool
+    ) -> list[Sighting]:
         """Return what may be heard in one part, the best first.
 
         Every place; or those that come near the best, since an archive may hold copies of what is
@@ -294,7 +289,7 @@ class FingerprintEngine:
             changes=self._changes,
             scan=self._scan if part.is_all and self._scan.is_possible else None,
             least=law.threshold(worth_keeping),
-            rehearing=self._rehearing(law, accepted_p) if part.is_all else None,
+            rehearing=self._rehearing(law, accepted_p, on_unread) if part.is_all else None,
         )
         sightings: list[Sighting] = []
         for candidate in matcher.candidates(part.samples, every=every):
@@ -309,10 +304,12 @@ class FingerprintEngine:
                 sightings.append(sighting)
         return _apart(sightings) if every else _few_each(sightings)
 
-    def _rehearing(self, law: Law, accepted_p: float) -> Rehearing | None:
+    def _rehearing(self, law: Law, accepted_p: float, on_unread: OnUnread) -> Rehearing | None:
         if not self._reads_files:
             return None
-        return Rehearing(self._sound, law, self._fingerprinter, p_false=accepted_p)
+        return Rehearing(
+            self._sound, law, self._fingerprinter, p_false=accepted_p, on_unread=on_unread
+        )
 
     def _sighting(self, candidate: Candidate, onset_s: float, p_false: float) -> Sighting | None:
         evidence, frame_s = candidate.evidence, self._fingerprinter.frame_s
@@ -341,15 +338,17 @@ class FingerprintEngine:
         ]
 
     def _match(self, track: Track, recording: RecordingInfo) -> Match:
-        end_s = recording.technical.duration_s
+        # What was found by its sound may overhang the recording's beginning or end.
         onset_s, offset_s = track.in_recording()
         query_onset_s, query_offset_s = track.in_query()
+        before_s = max(0.0, -onset_s)
+        after_s = max(0.0, offset_s - recording.technical.duration_s)
         return Match(
             recording,
-            min(max(onset_s, 0.0), end_s),
-            min(max(offset_s, 0.0), end_s),
-            query_onset_s,
-            query_offset_s,
+            onset_s + before_s,
+            offset_s - after_s,
+            query_onset_s + before_s / track.change.speed,
+            query_offset_s - after_s / track.change.speed,
             track.change.speed,
             track.change.pitch,
             track.score,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from db.archive_frames import Postings
 from indexer.landmarks import UNCHANGED, Change, LandmarkFingerprinter, QueryPeaks
+from search.changes import scaled
 from search.evidence import Evidence
 from search.fingerprint_candidates import (
     MUCH_ALIKE,
@@ -37,7 +38,6 @@ _REPEATS = 32  # places that are weighed to tell repetitions apart
 _TRIED = 32  # places that are weighed of all changes together
 _EVERY = 1024  # places that are looked at at most; weighed if all occurrences are asked for
 _PER_CHANGE = 3  # places that are kept of each change of speed and pitch that is tried
-_STEP = 0.004  # between changes that are tried
 _REFINE = (-0.0024, -0.0016, -0.0008, 0.0008, 0.0016, 0.0024)
 _REFINED = 4  # candidates around which smaller steps are tried
 _BEAT = 0.7  # as a share; what fits better than that a beat or bar away is explained by it
@@ -125,19 +125,32 @@ class Matcher:
         verifier = Verifier(peaks, spectrum)
         found = self._thoroughly(verifier, peaks, every=every)
         is_sure = best_score(found) >= self._sure[1] and is_alike(found, by_loud=False)
-        if not is_sure and self._rehearing is not None:
-            proven = self._rehearing.proven(samples, found)
+        if is_sure:
+            found = self._tuned(verifier, found)
+        else:
+            changed = self._beyond_beat(verifier, self._changed(verifier, peaks))
+            proven = self._proven(samples, found, changed)
             if proven:
                 others = [one for one in found if every or one.score < proven[0].score]
                 found = [*proven, *_elsewhere(others, proven)]
                 return self._all_beyond_beat(verifier, found) if every else found
-        if is_sure or not self._changes:
-            found = self._tuned(verifier, found)
-        else:
-            found = ranked([*found, *self._beyond_beat(verifier, self._changed(verifier, peaks))])
+            found = ranked([*found, *changed])
         if every:
             return self._all_beyond_beat(verifier, found)
         return self._settled(samples, verifier, peaks, found)
+
+    def _proven(
+        self, samples: NDArray[np.float32], found: list[Candidate], changed: list[Candidate]
+    ) -> list[Candidate]:
+        """Return what its sound proves, unless the query runs or sounds otherwise.
+
+        An engine that slows down, played a little faster, goes with itself some moments earlier.
+        """
+        proven = [] if self._rehearing is None else self._rehearing.proven(samples, found)
+        if not proven or best_score(changed) < self._sure[1]:
+            return proven
+        is_like = changed[0].evidence.likeness > _CLEARLY * proven[0].evidence.likeness
+        return [] if is_like else proven
 
     def _quickly(self, verifier: Verifier, peaks: QueryPeaks) -> tuple[list[Candidate], bool]:
         """Weigh the first places; say also whether no other has nearly as many votes as the best.
@@ -336,7 +349,7 @@ class Matcher:
         """Change speed or pitch further, in small steps, as long as the score rises."""
         for step in (1 + _FINE, 1 - _FINE):
             for _ in range(_MOST_FINE):
-                further = self._changed_to(verifier, best, _scaled(best.change, step))
+                further = self._changed_to(verifier, best, scaled(best.change, step))
                 if further.evidence.score <= best.evidence.score:
                     break
                 best = further
@@ -345,30 +358,12 @@ class Matcher:
     def _refined(self, verifier: Verifier, coarse: list[Candidate]) -> Iterator[Candidate]:
         for candidate in coarse:
             for step in _REFINE:
-                yield self._changed_to(verifier, candidate, _scaled(candidate.change, 1 + step))
+                yield self._changed_to(verifier, candidate, scaled(candidate.change, 1 + step))
 
     def _changed_to(self, verifier: Verifier, candidate: Candidate, change: Change) -> Candidate:
         """Weigh a candidate's place with another change, about the middle of what matched."""
         place = _moved(candidate, change)
         return Candidate(self._weigh(verifier, place, change), change, 2, candidate.price)
-
-
-def changes_within(most: float, *, kinds: Sequence[str] = ("speed", "pitch")) -> list[Change]:
-    """Return the changes to try, up to a share of the original: 0.024 for 2.4 %.
-
-    Parameters
-    ----------
-    kinds
-        Of ``"speed"`` (a tape: tempo and pitch together), ``"pitch"`` and ``"tempo"`` (each alone).
-    """
-    n_steps = int(most / _STEP + 1e-9)
-    factors = [1 + _STEP * step for step in range(-n_steps, n_steps + 1) if step]
-    made = {
-        "speed": lambda factor: Change(factor, factor),
-        "pitch": lambda factor: Change(1.0, factor),
-        "tempo": lambda factor: Change(factor, 1.0),
-    }
-    return [made[kind](factor) for kind in kinds for factor in factors]
 
 
 def _elsewhere(others: list[Candidate], known: list[Candidate]) -> list[Candidate]:
@@ -391,10 +386,3 @@ def _moved(candidate: Candidate, change: Change) -> Place:
     first, last = evidence.extent
     moved = (first + last) / 2 * (candidate.change.speed - change.speed)
     return Place(evidence.frame + moved, evidence.votes)
-
-
-def _scaled(change: Change, factor: float) -> Change:
-    return Change(
-        change.speed * factor if change.speed != 1 else 1.0,
-        change.pitch * factor if change.pitch != 1 else 1.0,
-    )

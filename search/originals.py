@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from db.catalogue import Catalogue
+from db.overview import indexed_state
+from db.records import FileState
 from db.storage import AnyFile, file_at
 from indexer.errors import AudioError
 from search.export.values import first_place
@@ -17,14 +19,15 @@ class Original:
     ----------
     path : Path or RemoteFile
         Below its collection's folder.
-    content_hash, size_bytes : str, int
-        As they were when it was indexed.
+    content_hash : str
+    state : FileState, optional
+        As it was when it was indexed; None if it has been removed since.
     duration_s : float
     """
 
     path: AnyFile
     content_hash: str
-    size_bytes: int
+    state: FileState | None
     duration_s: float
 
 
@@ -54,5 +57,8 @@ def original(catalogue: Catalogue, recording_id: int) -> Original:
     if not is_there:
         raise AudioError(f"the file is not there: {name}")
     return Original(
-        path, recording.content_hash, recording.size_bytes, recording.technical.duration_s
+        path,
+        recording.content_hash,
+        indexed_state(catalogue, file.id),
+        recording.technical.duration_s,
     )

@@ -4,9 +4,9 @@ Fingerprints find the places, and mostly that is enough. Where it is not, the fi
 more: see `search.correlation`. A file that is not at hand proves nothing, and is named.
 """
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import soxr
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from db.archive_frames import ArchiveFrames
 from db.catalogue import Catalogue
-from db.errors import StorageError, UnknownName
+from db.errors import UnknownName
+from db.records import FileState
+from db.remote_file import RemoteFile
 from db.storage import file_state
 from indexer.audio import mix_to_mono
 from indexer.errors import AudioError
@@ -29,6 +31,9 @@ _MOST_PLACES = 6  # that are read again
 PROVEN = 1e-5
 """The probability of a false match from which on a place counts as proven."""
 
+OnUnread = Callable[[int, str], None]
+"""Told the number of a recording that could not be read, and why."""
+
 _SHORTEST_S = 4.0  # of a query that can be proven: a held chord may go with another for less
 _APART = 4  # frames between places that are not the same
 _CLEARLY = 1.1  # times the correlation of the likeliest is what makes another the likeliest
@@ -37,9 +42,9 @@ _LEAST_DEVIATIONS = 6.0  # standard deviations of a correlation by chance; less 
 
 
 class RecordedSound:
-    """Passages of an archive's recordings, read from their files.
+    """Passages of an archive's recordings, read from their files. Any number of threads may use it.
 
-    Any number of threads may use it.
+    Files in object storage are left alone: a question is not to fetch hours of sound from there.
     """
 
     def __init__(
@@ -48,17 +53,9 @@ class RecordedSound:
         self._catalogue = catalogue
         self._archive = archive
         self._fingerprinter = fingerprinter
-        self._unread: dict[int, str] = {}
-        self._writing = threading.Lock()
-
-    @property
-    def unread(self) -> dict[int, str]:
-        """Why recordings could not be read when that was tried last, by their number."""
-        with self._writing:
-            return dict(self._unread)
 
     def passage(
-        self, frame: float, n_samples: int, *, within_frame: int
+        self, frame: float, n_samples: int, *, within_frame: int, on_unread: OnUnread
     ) -> NDArray[np.float32] | None:
         """Return the sound of a recording from an archive frame on.
 
@@ -68,44 +65,46 @@ class RecordedSound:
             May lie before the recording's beginning.
         within_frame : int
             An archive frame of the recording that is meant.
+        on_unread
+            Told which recording could not be read, and why.
 
         Returns
         -------
         ndarray, shape (n_samples,), float32, optional
             Mono, at the fingerprinter's rate; zeros before the recording's beginning and after its
-            end. None if it cannot be read.
+            end. None if it cannot be read, is left alone, or has been removed since.
         """
         sr, frame_s = self._fingerprinter.sample_rate, self._fingerprinter.frame_s
         ids, within = self._archive.locate(np.array([within_frame], dtype=np.int64))
         recording_id = int(ids[0])
         if recording_id < 0:
-            return None  # it has been removed since
+            return None
         begin = round((frame - within_frame + int(within[0])) * frame_s * sr)
         try:
-            sound = self._read(recording_id, begin, begin + n_samples)
+            file = original(self._catalogue, recording_id)
+            if isinstance(file.path, RemoteFile):
+                return None
+            return self._read(file.path, file.state, begin, begin + n_samples)
         except UnknownName:
-            return None  # likewise
-        except (AudioError, StorageError) as error:
-            with self._writing:
-                self._unread[recording_id] = str(error)
             return None
-        with self._writing:
-            self._unread.pop(recording_id, None)
-        return sound
+        except AudioError as error:
+            on_unread(recording_id, str(error))
+            return None
 
-    def _read(self, recording_id: int, begin: int, end: int) -> NDArray[np.float32]:
+    def _read(
+        self, path: Path, state: FileState | None, begin: int, end: int
+    ) -> NDArray[np.float32]:
         """Read samples at the fingerprinter's rate; those that do not exist are zero."""
         sr = self._fingerprinter.sample_rate
         first = max(begin, 0)
-        file = original(self._catalogue, recording_id)
         try:
-            if file_state(file.path).size_bytes != file.size_bytes:
+            if file_state(path) != state:
                 raise AudioError("the file has changed since it was indexed")
-            stretch = read_stretch(file.path, first / sr, end / sr)
+            stretch = read_stretch(path, first / sr, end / sr)
         except OSError as error:
-            raise AudioError(f"{file.path}: {error.strerror}") from error
+            raise AudioError(f"{path}: {error.strerror}") from error
         except AudioError as error:
-            raise AudioError(f"{file.path}: {error}") from error
+            raise AudioError(f"{path}: {error}") from error
         mono = np.ascontiguousarray(mix_to_mono(stretch.samples))
         narrow = soxr.resample(mono, stretch.info.sample_rate, sr, quality="LQ")
         sound = np.zeros(end - begin, dtype=np.float32)
@@ -124,7 +123,9 @@ class Rehearing:
         By which scores are made of probabilities.
     fingerprinter : LandmarkFingerprinter
     p_false : float
-        The probability of a false match that is accepted; more than `PROVEN` counts as that.
+        The probability of a false match that is accepted; more than `PROVEN` counts as that. At
+        less nothing is proven: nobody knows how rare that would be.
+    on_unread
     """
 
     def __init__(
@@ -133,12 +134,14 @@ class Rehearing:
         law: Law,
         fingerprinter: LandmarkFingerprinter,
         *,
-        p_false: float = PROVEN,
+        p_false: float,
+        on_unread: OnUnread,
     ) -> None:
         self._sound = sound
         self._law = law
         self._sr, self._frame_s = fingerprinter.sample_rate, fingerprinter.frame_s
         self._p_false = min(PROVEN, p_false)
+        self._on_unread = on_unread
 
     def proven(self, samples: NDArray[np.float32], found: Sequence[Candidate]) -> list[Candidate]:
         """Return those of a query's candidates that their recordings prove.
@@ -152,7 +155,7 @@ class Rehearing:
             4 s.
         """
         duration_s = len(samples) / self._sr
-        if duration_s < _SHORTEST_S:
+        if duration_s < _SHORTEST_S or self._p_false < PROVEN:
             return []
         proven: list[tuple[float, Candidate]] = []
         for number, agreement in self._agreements(samples, found, _by_evidence):
@@ -197,6 +200,7 @@ class Rehearing:
                 evidence.frame - MARGIN_S / self._frame_s,
                 waveform.passage_samples,
                 within_frame=within_frame,
+                on_unread=self._on_unread,
             )
             if passage is not None:
                 yield number, waveform.agreement(passage)
@@ -210,6 +214,23 @@ class Rehearing:
         first_s, last_s = agreement.extent_s
         heard = (first_s / self._frame_s, last_s / self._frame_s)
         return replace(one, evidence=evidence, price=0.0, left=1.0, heard=heard)
+
+
+def pass_over(recording_id: int, reason: str) -> None:
+    """Nobody wants to know what could not be read."""
+
+
+def unread_note(unread: Mapping[int, str]) -> str:
+    """Say which recordings could not be read, what that means, and what to do."""
+    reason = next(iter(unread.values()))
+    n = len(unread)
+    which = "1 recording that may match" if n == 1 else f"{n} recordings that may match"
+    return (
+        f"{which} could not be read, so that fingerprints decided alone ({reason}): what loud "
+        "noise hides may be missing, and of passages much alike the wrong one may be named. Bring "
+        "the files back, `echoic relocate` a folder that has moved, or `echoic index` what has "
+        "changed; `--fingerprints-only` reads none"
+    )
 
 
 def _by_evidence(one: Candidate) -> float:

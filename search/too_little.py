@@ -1,5 +1,7 @@
 """Why nothing could be recognised in a sound at all, whatever the archive holds."""
 
+import math
+
 import numpy as np
 
 from db.storage import AnyFile
@@ -36,7 +38,8 @@ def too_little(path: AnyFile, *, from_s: float | None = None, to_s: float | None
                 return ""
             held = held[:0]
     if n_heard < SHORTEST_S * sr:
-        return f"{n_heard / sr:.2f} s are too short: below {SHORTEST_S:g} s nothing is tried"
+        heard_s = math.floor(100 * n_heard / sr) / 100  # 0.999 s are not a second
+        return f"{heard_s:.2f} s are too short: below {SHORTEST_S:g} s nothing is tried"
     if len(held) and len(fingerprinter.query(held)[0].frames):
         return ""
-    return "it is silent, or nothing in it below 4 kHz stands out"
+    return "mixed to one channel it is silent, or nothing below 4 kHz stands out"

@@ -21,7 +21,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 from benchmarks.fingerprint.adjudication import without_shared
 from benchmarks.fingerprint.corpus import describe, load_corpus
 from benchmarks.fingerprint.degradations import DEGRADATIONS, TAPE
-from benchmarks.fingerprint.queries import CACHE, EXCERPTS, NEGATIVES, load_queries
+from benchmarks.fingerprint.queries import CACHE, DRAWS, EXCERPTS, NEGATIVES, load_queries
 from benchmarks.fingerprint.run import Outcome, Summary, ask_all, build, markdown, summarise
 from benchmarks.fingerprint.systems import SYSTEMS
 
@@ -32,6 +32,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--system", choices=SYSTEMS, default="echoic")
     parser.add_argument("--split", choices=tuple(EXCERPTS), default="test")
+    parser.add_argument("--draw", type=int, help="of excerpts; 2, or 1 of dev")
     parser.add_argument("--excerpts", type=int, help="before degradation; 210, or 70 of dev")
     parser.add_argument("--negatives", type=int, help="of each length; 1500, or 1000 of dev")
     parser.add_argument("--durations", type=float, nargs="+", default=[2, 5, 10], help="seconds")
@@ -71,6 +72,7 @@ def main() -> None:
                     n=n,
                     degradations=names,
                     jobs=chosen.jobs,
+                    draw=chosen.draw or DRAWS[chosen.split],
                 )
                 answered.append(ask_all(chosen.system, Path(folder), queries, chosen.jobs))
                 outcomes[f"{kind} {seconds:g} s"] = answered[-1]

@@ -191,9 +191,10 @@ def draw_reels(
         yield " + ".join(names), np.concatenate(parts)
 
 
-def seed(split: str, *what: object) -> np.random.Generator:
-    """Return the generator of one excerpt of a split."""
-    return np.random.default_rng([_SEEDS[split], _hash(" ".join(map(str, what)))])
+def seed(split: str, draw: int, *what: object) -> np.random.Generator:
+    """Return the generator of one excerpt of a split; of each draw other ones."""
+    further = [draw] if draw > 1 else []
+    return np.random.default_rng([_SEEDS[split], _hash(" ".join(map(str, what))), *further])
 
 
 def _hash(text: str) -> int:

@@ -33,8 +33,9 @@ from benchmarks.fingerprint.run import Outcome
 from db.catalogue import Catalogue
 from db.fingerprint_index import FingerprintIndex
 from indexer.landmarks import LandmarkFingerprinter
+from search.changes import changes_within
 from search.fingerprints import SURE
-from search.identify import Matcher, changes_within
+from search.identify import Matcher
 from search.scan import ArchiveScan
 from search.significance import Law
 

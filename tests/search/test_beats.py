@@ -18,10 +18,11 @@ from indexer.landmarks import (
     stored_frequencies,
 )
 from indexer.peaks import Spectrum
+from search.changes import changes_within
 from search.evidence import Evidence
 from search.fingerprint_candidates import Candidate, is_alike
 from search.fingerprints import FingerprintEngine
-from search.identify import Matcher, changes_within
+from search.identify import Matcher
 from search.verification import Verifier
 from tests.search.test_fingerprints import (
     SR,

@@ -1,5 +1,6 @@
 """Copies, excerpts and look-alikes in a small archive of made-up music, and in a real one."""
 
+import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -528,14 +529,22 @@ def test_recordings_that_lack_a_fingerprint_are_counted(tmp_path: Path) -> None:
     assert all_pairs(found) == []
 
 
-def test_real_copies_are_found_among_real_music(real_audio: Path, tmp_path: Path) -> None:
+def test_all_real_copies_are_found_in_real_music_and_nothing_else(
+    real_audio: Path, tmp_path: Path
+) -> None:
     folder = real_audio / "music"
-    copies = sorted(path.name for path in folder.glob("*_ch0.ogg"))[2:10:4]
-    originals = [name.replace("_ch0", "") for name in copies]
-    others = sorted(path.name for path in folder.glob("*.ogg") if "holizna" not in path.name)[:3]
+    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    copies = [row["path"] for row in rows if row["is_reencoded_left_channel"] == "yes"]
+    assert (len(rows), len(copies)) == (49, 15)
     found = duplicates_of(
-        tmp_path, {name: read_mono(folder / name, SR) for name in [*copies, *originals, *others]}
+        tmp_path, {row["path"]: read_mono(folder / row["path"], SR) for row in rows}
     )
-    assert (len(copies), len(others)) == (2, 3)
-    assert groups_of(found) == {frozenset(pair) for pair in zip(originals, copies, strict=True)}
+    pairs = {frozenset((copy.replace("_ch0", ""), copy)) for copy in copies}
+    # One album has a recording twice, under two titles.
+    twice = {
+        pair for pair in pairs for name in pair if "-06-dangerous" in name or "-07-a-s" in name
+    }
+    assert groups_of(found) == pairs - twice | {frozenset().union(*twice)}
+    assert len(twice) == 2
     assert found.excerpts == ()

@@ -33,6 +33,9 @@ def echoic(
     return within(*arguments, code=code, given=given, ECHOIC_CATALOGUE=str(catalogue))
 
 
+SILENT = "mixed to one channel it is silent, or nothing below 4 kHz stands out"
+
+
 def _recording(number: int) -> RecordingInfo:
     files = (FileInfo(number, "tapes", "/tapes", f"{number}.wav", None, Description()),)
     technical = Technical(44.0, 16_000, 1, "WAV", "PCM_16", 16)
@@ -171,7 +174,13 @@ def test_nothing_significant_is_said_plainly_and_is_no_failure(
     assert "longer excerpt" in out
     assert "--max-change" not in out
     assert json.loads(echoic("identify", unknown, "--json", catalogue=catalogue)[0]) == [
-        {"query": str(unknown), "error": None, "identical": None, "matches": []}
+        {
+            "query": str(unknown),
+            "error": None,
+            "identical": None,
+            "matches": [],
+            "too_little": None,
+        }
     ]
 
 
@@ -184,9 +193,7 @@ def test_where_the_query_itself_is_too_little_that_is_said(catalogue: Path, tmp_
     sounds_late = np.concatenate([np.zeros(3 * rate), 0.1 * noise])
     soundfile.write(late, sounds_late, rate)
     out, _ = echoic("identify", silent, catalogue=catalogue)
-    assert out.splitlines() == [
-        "Nothing in the archive matches: it is silent, or nothing in it below 4 kHz stands out."
-    ]
+    assert out.splitlines() == [f"Nothing in the archive matches: {SILENT}."]
     out, _ = echoic("identify", short, catalogue=catalogue)
     assert out.splitlines() == [
         "Nothing in the archive matches: 0.50 s are too short: below 1 s nothing is tried."
@@ -196,9 +203,14 @@ def test_where_the_query_itself_is_too_little_that_is_said(catalogue: Path, tmp_
     out, _ = echoic("identify", late, silent, catalogue=catalogue)
     assert [line for line in out.splitlines() if line.startswith("Nothing")] == [
         "Nothing in the archive matches.",
-        "Nothing in the archive matches: it is silent, or nothing in it below 4 kHz stands out.",
+        f"Nothing in the archive matches: {SILENT}.",
     ]
     assert "What may help" in out
+    out, _ = echoic("identify", late, silent, "--json", catalogue=catalogue)
+    assert [answer["too_little"] for answer in json.loads(out)] == [None, SILENT]
+    out, _ = echoic("identify", late, silent, "--csv", catalogue=catalogue)
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(row["path"], row["too_little"]) for row in rows] == [("", ""), ("", SILENT)]
 
 
 def test_a_folder_is_gone_through_and_a_bad_file_does_not_stop_it(

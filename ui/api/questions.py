@@ -17,6 +17,8 @@ from search.language import MAX_LENGTH
 from search.query import Archived, Example, Sound
 from search.query import Query as Asked
 from search.ranking import Ranking
+from search.rehearing import unread_note
+from search.too_little import too_little
 from ui.api.models import Answer, Identification
 from ui.api.problems import Refused, documented
 from ui.api.service import Service, Shared, question, uploaded
@@ -137,7 +139,7 @@ async def identify(
     listening = _Listening(request, from_s, to_s)
 
     def identified() -> Identification:
-        engine = service.fingerprints(tape=tape)
+        engine, unread = service.fingerprints(tape=tape), dict[int, str]()
         with uploaded(file, service) as path:
             matches = engine.identify(
                 path,
@@ -147,13 +149,19 @@ async def identify(
                 all_occurrences=all_occurrences,
                 limit=limit,
                 on_progress=listening.goes_on,
+                on_unread=unread.__setitem__,
             )
             itself = engine.identical(path)
+            why = "" if matches else too_little(path, from_s=from_s, to_s=to_s)
         return Identification.model_validate(
             {
                 "identical": None if itself is None else recording_values(itself),
                 "matches": [match_values(match) for match in matches],
-                "notes": engine.notes,
+                "notes": [
+                    *([f"nothing can be found: {why}"] if why else []),
+                    *([unread_note(unread)] if unread else []),
+                    *engine.notes,
+                ],
             }
         )
 

@@ -62,7 +62,8 @@ def acceptance_options(command: Command) -> Command:
             default=1e-3,
             show_default=True,
             metavar="PROBABILITY",
-            help="The chance of a false match that is accepted for each query.",
+            help="The chance of a false match that is accepted for each query. Below 1e-5 "
+            "fingerprints alone decide.",
         ),
         click.option(
             "--max-change",
@@ -97,7 +98,8 @@ def reading_options(command: Command) -> Command:
         "--fingerprints-only",
         is_flag=True,
         help="Do not read the archive's own files where fingerprints leave a doubt, as when they "
-        "lie on a slow drive. Less is found in loud noise.",
+        "lie on a slow drive. Less is found in loud noise. What lies in object storage is never "
+        "read for that.",
     )(command)
 
 
@@ -181,6 +183,7 @@ def identify(
     if STANDARD_INPUT in given and sys.stdin.isatty():
         raise click.UsageError("there is nothing on standard input: pipe a file into it")
     from search.fingerprints import FingerprintEngine
+    from search.rehearing import unread_note
     from search.too_little import too_little
 
     def identified(path: Path) -> "Answer":
@@ -193,10 +196,12 @@ def identify(
                 all_occurrences=all_occurrences,
                 limit=limit,
                 on_progress=on_progress,
+                on_unread=unread.__setitem__,
             )
         why = "" if matches else too_little(path, from_s=from_s, to_s=to_s)
         return Answer(engine.identical(path), matches, why)
 
+    unread: dict[int, str] = {}
     several = len(given) > 1 or Path(given[0]).is_dir()
     table = TableDisplay(named=several, may_change_more=most_change < MOST_CHANGE)
     show = formats[0]() if formats else table
@@ -208,6 +213,8 @@ def identify(
         print_notes(told)
         exit_code = _answer(_queries(given, Path(folder)), identified, show)
         print_notes(note for note in engine.notes if note not in told)
+        if unread:
+            print_notes([unread_note(unread)])
         ctx.exit(exit_code)
 
 

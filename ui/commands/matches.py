@@ -79,12 +79,19 @@ class JsonDisplay(Display):
                 "error": None,
                 "identical": None if itself is None else recording_values(itself),
                 "matches": [match_values(match) for match in answer.matches],
+                "too_little": answer.too_little or None,
             }
         )
 
     def failed(self, query: Query, reason: str) -> None:
         self._answers.append(
-            {"query": query.name, "error": reason, "identical": None, "matches": []}
+            {
+                "query": query.name,
+                "error": reason,
+                "identical": None,
+                "matches": [],
+                "too_little": None,
+            }
         )
 
     def finish(self) -> None:
@@ -100,7 +107,12 @@ class CsvDisplay(Display):
         self._table = MatchTable(sys.stdout)
 
     def answer(self, query: Query, answer: Answer) -> None:
-        self._table.add(query.name, answer.matches, identical=answer.identical)
+        self._table.add(
+            query.name,
+            answer.matches,
+            identical=answer.identical,
+            too_little=answer.too_little,
+        )
 
     def failed(self, query: Query, reason: str) -> None:
         self._table.add_failed(query.name, reason)

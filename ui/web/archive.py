@@ -23,6 +23,7 @@ from search.hits import Passage, Results
 from search.language import parse
 from search.pictures import Pictures
 from search.query import Query
+from search.rehearing import OnUnread
 from search.saved import NewMatches, new_matches
 from ui.web import asking
 from ui.web.exports import Exports
@@ -132,11 +133,15 @@ class Archive:
         *,
         all_occurrences: bool = False,
         on_progress: Callable[[float], None] | None = None,
+        on_unread: OnUnread | None = None,
     ) -> list[Match]:
         """Find which recordings a file was taken from; see `FingerprintEngine.identify`."""
         with self._identifying:
             return self._fingerprints.identify(
-                path, all_occurrences=all_occurrences, on_progress=on_progress
+                path,
+                all_occurrences=all_occurrences,
+                on_progress=on_progress,
+                on_unread=on_unread,
             )
 
 

@@ -10,6 +10,7 @@ from db.records import RecordingInfo
 from search.cue_sheet import CueSheet
 from search.fingerprints import Match
 from search.hits import Passage
+from search.rehearing import unread_note
 from search.too_little import too_little
 from ui.commands.common import exact_span_text
 from ui.commands.matches import change_text, odds_text
@@ -55,7 +56,7 @@ def _identify(served: Archive) -> None:
         return
     upload, title = found
     st.query_params["clip"] = upload.name
-    matches = _matches(served, upload)
+    matches, notes = _answered(served, upload)
     _heading(matches)
     itself = served.identical(upload.path)
     if itself is not None:
@@ -66,14 +67,17 @@ def _identify(served: Archive) -> None:
         _answer(clip, matches, upload, title, itself)
     else:
         hit_list([clip], key="clip_card", label="Your clip", hint=True)
-        _say_what_may_help(served, upload)
+        _say_what_may_help(upload)
+        notes = [*notes, *served.not_identified]
+    for note in notes:
+        st.caption(f"Note: {plain(note)}.")
     row = st.container(horizontal=True)
     if row.button("Search for what sounds like it", icon=":material/search:"):
         _search_like_it()
     row.button("Try another clip", icon=":material/refresh:", on_click=take_away, args=("clip",))
 
 
-def _say_what_may_help(served: Archive, upload: Upload) -> None:
+def _say_what_may_help(upload: Upload) -> None:
     if why := too_little(upload.path):
         st.markdown(f"There was nothing to go by: {plain(why)}.")
         return
@@ -82,8 +86,6 @@ def _say_what_may_help(served: Archive, upload: Upload) -> None:
         "piece is not recognised, nor is a sound of the same kind: to find those, search for "
         "what sounds like it."
     )
-    for note in served.not_identified:
-        st.caption(f"Note: {plain(note)}.")
 
 
 def _search_like_it() -> None:
@@ -93,23 +95,27 @@ def _search_like_it() -> None:
     go_to("", example=st.session_state["clip"][0])
 
 
-def _matches(served: Archive, upload: Upload) -> list[Match]:
-    """Return what was recognised; asked once for each clip, as long as the archive is the same.
+def _answered(served: Archive, upload: Upload) -> tuple[list[Match], list[str]]:
+    """Return what was recognised, and what is to be known of it.
 
-    A programme takes its time: it is gone through again only when somebody says so.
+    Asked once for each clip, as long as the archive is the same. A programme takes its time: it is
+    gone through again only when somebody says so.
     """
-    kept: dict[str, tuple[str, list[Match]]] = st.session_state.setdefault("matches", {})
+    kept: dict[str, tuple[str, list[Match], list[str]]]
+    kept = st.session_state.setdefault("matches", {})
     state = contents_stamp(served.catalogue)
-    asked, matches = kept.get(upload.name, (None, []))
+    asked, matches, notes = kept.get(upload.name, (None, [], []))
     is_over = asked not in (None, state) and (
         upload.duration_s <= _PROGRAMME_S
         or st.button("The archive has changed since: go through it again")
     )
     if asked is None or is_over:
+        unread: dict[int, str] = {}
         with through_file("Listening and comparing", upload.duration_s) as told:
-            matches = served.identify(upload.path, on_progress=told)
-        kept[upload.name] = (state, matches)
-    return matches
+            matches = served.identify(upload.path, on_progress=told, on_unread=unread.__setitem__)
+        notes = [unread_note(unread)] if unread else []
+        kept[upload.name] = (state, matches, notes)
+    return matches, notes
 
 
 def _heading(matches: Sequence[Match]) -> None:
