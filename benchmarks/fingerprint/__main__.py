@@ -76,10 +76,11 @@ def main() -> None:
                 )
                 answered.append(ask_all(chosen.system, Path(folder), queries, chosen.jobs))
                 outcomes[f"{kind} {seconds:g} s"] = answered[-1]
-            matches, negatives, copies = answered
-            negatives = without_shared(corpus.store, seconds, negatives)
-            n_shared = len(answered[1]) - len(negatives)
-            summaries.append(summarise(seconds, matches, negatives, copies, n_shared=n_shared))
+            matches, asked, copies = answered
+            negatives = without_shared(corpus.store, seconds, asked)
+            kept = set(map(id, negatives))
+            shared = [outcome for outcome in asked if id(outcome) not in kept]
+            summaries.append(summarise(seconds, matches, negatives, copies, shared=shared))
     lines = list(markdown(chosen.system, building, summaries))
     print("\n".join(lines))
     _write(chosen, lines, outcomes, [asdict(building), *map(asdict, summaries)])

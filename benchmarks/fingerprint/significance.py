@@ -1,12 +1,13 @@
-"""How the best scores of queries that are not in the archive are distributed.
+"""How sure queries that are not in the archive get, by fingerprints and when files are read again.
 
 Run from the project's root::
 
     python -m benchmarks.fingerprint.significance
 
-The law of `search.significance` is fitted to the held-out excerpts of the split `dev`, then shown
-against those of the split `test`; and in parts of the archive, for how it grows with its size.
-Every query is searched for as `echoic identify` does it.
+The laws of `search.significance` are fitted to the held-out excerpts of the split `dev`, then shown
+against those of the split `test`; and in parts of the archive, for how they grow with its size.
+Every query is searched for as `echoic identify` does it. That of correlations is of the largest
+distinctness of the places of a query that are read again, of 4 s and more.
 """
 
 # ruff: noqa: E402 - the number of threads must be set before the libraries are loaded
@@ -14,7 +15,9 @@ import argparse
 import json
 import os
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -31,20 +34,25 @@ from benchmarks.fingerprint.materials import SR
 from benchmarks.fingerprint.queries import CACHE, Query, load_queries
 from benchmarks.fingerprint.run import Outcome
 from db.catalogue import Catalogue
-from db.fingerprint_index import FingerprintIndex
+from indexer.fingerprint_places import open_fingerprints
 from indexer.landmarks import LandmarkFingerprinter
 from search.changes import changes_within
+from search.correlation import Agreement
+from search.fingerprint_candidates import Candidate
 from search.fingerprints import SURE
 from search.identify import Matcher
+from search.rehearing import PROVEN, RecordedSound, Rehearing, pass_over
 from search.scan import ArchiveScan
-from search.significance import Law
+from search.significance import Law, p_agreement
 
 RESULTS = Path(__file__).parents[1] / "results" / "fingerprint_significance.json"
+Values = NDArray[np.float64]
+
 _TAIL = 0.2
 """The law is fitted to the highest scores, which are what thresholds are made of."""
 
 
-def fit(scores: NDArray[np.float64]) -> tuple[float, float]:
+def fit(scores: Values) -> tuple[float, float]:
     """Fit a Gumbel distribution to the upper tail; return its mode and scale.
 
     Above a high level the scores of a Gumbel law exceed it exponentially with its scale; the mode
@@ -55,6 +63,30 @@ def fit(scores: NDArray[np.float64]) -> tuple[float, float]:
     return level + scale * float(np.log(-np.log1p(-_TAIL))), scale
 
 
+class _Noting(Rehearing):
+    """Notes the largest distinctness that it comes across."""
+
+    largest = 0.0
+
+    def _agreements(
+        self,
+        samples: NDArray[np.float32],
+        found: Sequence[Candidate],
+        worth: Callable[[Candidate], float],
+    ) -> Iterator[tuple[int, Agreement]]:
+        for number, agreement in super()._agreements(samples, found, worth):
+            self.largest = max(self.largest, agreement.distinctness)
+            yield number, agreement
+
+
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """What a query got at most; a distinctness of 0 where nothing was read again."""
+
+    outcome: Outcome
+    distinctness: float
+
+
 class _Asker:
     """Asks the archive in a folder, in a process of its own."""
 
@@ -63,52 +95,56 @@ class _Asker:
     def __init__(self, folder: Path) -> None:
         self._fingerprinter = fingerprinter = LandmarkFingerprinter()
         self._names = EchoicSystem(folder).names
-        self._index = FingerprintIndex.open(
-            Catalogue.open(folder / "catalogue"),
-            fingerprinter.id,
-            fingerprinter.keys,
-            key_bits=fingerprinter.key_bits,
-        )
+        catalogue = Catalogue.open(folder / "catalogue")
+        self._index = open_fingerprints(catalogue, fingerprinter)
+        self._sound = RecordedSound(catalogue, self._index, fingerprinter)
         self._changes = changes_within(0.024)
         self._scan = ArchiveScan(self._index)
         self._archive_s = self._index.n_frames * fingerprinter.frame_s
 
-    def ask(self, query: Query) -> Outcome:
+    def ask(self, query: Query) -> _Best:
         asked = (query.degradation, query.name, query.offset_s)
         law = Law.of(duration_s=len(query.samples) / SR, archive_s=self._archive_s)
-        sure = (law.threshold(SURE[0]), law.threshold(SURE[1]))
+        rehearing = _Noting(
+            self._sound, law, self._fingerprinter, p_false=PROVEN, on_unread=pass_over
+        )
         matcher = Matcher(
             self._index,
             self._fingerprinter,
-            sure=sure,
+            sure=(law.threshold(SURE[0]), law.threshold(SURE[1])),
             changes=self._changes,
             scan=self._scan,
+            rehearing=rehearing,
         )
         found = matcher.candidates(soxr.resample(query.samples, SR, 8000))
         if not found:
-            return Outcome(*asked, "", 0.0, False, 0.0, 1.0, 0.0)
-        evidence = found[0].evidence
-        first, last = evidence.extent
-        middle = round(evidence.frame + (first + last) / 2)
+            return _Best(Outcome(*asked, "", 0.0, False, 0.0, 1.0, 0.0), 0.0)
+        first, last = found[0].extent
+        middle = round(found[0].evidence.frame + (first + last) / 2)
         ids, _ = self._index.locate(np.array([middle], dtype=np.int64))
         name = self._names.get(int(ids[0]), "")
-        return Outcome(*asked, name, 0.0, False, found[0].score, 1.0, 0.0)
+        outcome = Outcome(*asked, name, 0.0, False, found[0].score, 1.0, 0.0)
+        return _Best(outcome, rehearing.largest)
 
 
 def _start(folder: Path) -> None:
     _Asker.here = _Asker(folder)
 
 
-def _ask(query: Query) -> Outcome:
+def _ask(query: Query) -> _Best:
     return _Asker.here.ask(query)
 
 
-def _scores(
+def _largest(
     folder: Path, corpus: Corpus, queries: list[Query], seconds: float, jobs: int
-) -> NDArray[np.float64]:
+) -> tuple[Values, Values]:
+    """Return the best score of each query, and its largest distinctness if any was read again."""
     with ProcessPoolExecutor(jobs, initializer=_start, initargs=(folder,)) as pool:
-        outcomes = list(pool.map(_ask, queries, chunksize=16))
-    return np.array([one.score for one in without_shared(corpus.store, seconds, outcomes)])
+        best = list(pool.map(_ask, queries, chunksize=16))
+    kept = set(map(id, without_shared(corpus.store, seconds, [one.outcome for one in best])))
+    best = [one for one in best if id(one.outcome) in kept]
+    heard = [one.distinctness for one in best if one.distinctness > 0]
+    return np.array([one.outcome.score for one in best]), np.array(heard)
 
 
 def _index(folder: Path, corpus: Corpus, share: float) -> float:
@@ -141,25 +177,20 @@ def main() -> None:
             for split in chosen.splits if share == 1 else chosen.splits[:1]:
                 for seconds in chosen.durations:
                     queries = load_queries(split, seconds, "negatives", cache=chosen.cache)
-                    scores = _scores(folder, corpus, queries, seconds, chosen.jobs)
-                    results.append(_report(split, seconds, hours, scores))
+                    values = _largest(folder, corpus, queries, seconds, chosen.jobs)
+                    results.append(_report(split, seconds, hours, *values))
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results), encoding="utf-8")
 
 
 def _report(
-    split: str, seconds: float, hours: float, scores: NDArray[np.float64]
+    split: str, seconds: float, hours: float, scores: Values, heard: Values
 ) -> dict[str, object]:
-    mode, scale = fit(scores)
     law = Law.of(duration_s=seconds, archive_s=hours * 3600)
-    above = {p: int((scores >= law.threshold(p)).sum()) for p in (1e-1, 1e-2, 1e-3, 1e-5)}
-    print(
-        f"{split} {seconds:g} s, {hours:.2f} h, {len(scores)} queries: fitted mode {mode:.2f}, "
-        f"scale {scale:.2f}; the law in force {law.mode:.2f}, {law.scale:.2f}; above its "
-        + ", ".join(f"threshold for {p:g} ({law.threshold(p):.1f}): {n}" for p, n in above.items())
-        + f"; highest {', '.join(f'{s:.1f}' for s in np.sort(scores)[-5:])}",
-        flush=True,
-    )
+    print(f"{split} {seconds:g} s, {hours:.2f} h")
+    mode, scale = _told("scores", scores, law.p_false)
+    if len(heard):
+        _told("distinctness", heard, lambda value: p_agreement(value, seconds))
     return {
         "split": split,
         "seconds": seconds,
@@ -167,7 +198,22 @@ def _report(
         "mode": mode,
         "scale": scale,
         "scores": np.round(np.sort(scores), 3).tolist(),
+        "distinctness": np.round(np.sort(heard), 3).tolist(),
     }
+
+
+def _told(what: str, values: Values, p_false: Callable[[float], float]) -> tuple[float, float]:
+    """Print how values are distributed, and how often the law in force says less; fit a law."""
+    mode, scale = fit(values)
+    ps = np.array([p_false(float(value)) for value in values])
+    below = ", ".join(f"{p:g}: {int((ps <= p).sum())}" for p in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5))
+    print(
+        f"  {what} of {len(values)}: fitted mode {mode:.3f}, scale {scale:.3f}; the law in force "
+        f"calls so many less likely than {below}; highest "
+        + ", ".join(f"{value:.2f}" for value in np.sort(values)[-5:]),
+        flush=True,
+    )
+    return mode, scale
 
 
 if __name__ == "__main__":
