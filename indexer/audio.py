@@ -50,6 +50,10 @@ _OS_REASONS = {
 }
 
 
+_WEIGHED_EVERY = 16  # frames; enough to tell whether channels cancel out
+_CANCELLED = 1e-3  # of the channels' mean power is left, or less: 30 dB down
+
+
 class AudioReader:
     """One file's sound, read once from beginning to end.
 
@@ -68,6 +72,7 @@ class AudioReader:
         self._n_frames = 0
         self._n_cleaned = 0
         self._cleaned_at_s = 0.0
+        self._power, self._mixed_power = 0.0, 0.0
         # One block is decoded at once: opening proves that there is sound.
         self._blocks = self._decode()
         first = next(self._blocks, None)
@@ -154,8 +159,15 @@ class AudioReader:
         """Count a block, and silence what is not a number in it."""
         start, self._n_frames = self._n_frames, self._n_frames + len(block)
         # One pass each, and NaN spreads through both: cheaper than looking at every sample.
-        if block.max() <= _LOUDEST and block.min() >= -_LOUDEST:
-            return block
+        if not (block.max() <= _LOUDEST and block.min() >= -_LOUDEST):
+            block = self._cleaned(block, start)
+        if block.shape[1] > 1:
+            some = block[::_WEIGHED_EVERY]
+            self._power += float(np.square(some, dtype=np.float64).mean(axis=1).sum())
+            self._mixed_power += float(np.square(mix_to_mono(some), dtype=np.float64).sum())
+        return block
+
+    def _cleaned(self, block: NDArray[np.float32], start: int) -> NDArray[np.float32]:
         wrong = ~(np.abs(block) <= _LOUDEST)
         if not self._n_cleaned:
             first = int(np.argmax(wrong.any(axis=1)))
@@ -181,6 +193,11 @@ class AudioReader:
             self.warnings.append(
                 f"{self._n_cleaned} samples were not numbers, or absurdly large, and were taken "
                 f"as silence; the first at {self._cleaned_at_s:.1f} s"
+            )
+        if self._mixed_power < _CANCELLED * self._power:
+            self.warnings.append(
+                "its channels cancel out when mixed to one, as if the polarity of one were "
+                "reversed: what it sounds like is hardly known"
             )
 
 

@@ -315,6 +315,24 @@ def test_a_name_that_is_not_text_is_opened(tmp_path: Path) -> None:
         assert len(decode(Path(os.fsdecode(odd)))[0]) >= SR
 
 
+def test_channels_that_cancel_out_are_told(tmp_path: Path) -> None:
+    sound = tone(12)[:, 0]
+    other = np.random.default_rng(0).uniform(-0.1, 0.1, 12 * SR)
+    path = tmp_path / "x.wav"
+    for left, right, is_told in (
+        (sound, -sound, True),
+        (sound, 0.99 * -sound, True),
+        (sound, 0.9 * -sound, False),
+        (sound, other, False),
+        (sound, 0 * sound, False),
+        (0 * sound, 0 * sound, False),
+    ):
+        sf.write(path, np.stack([left, right], axis=1), SR, subtype="FLOAT")
+        assert any("cancel out" in warning for warning in decode(path)[2]) == is_told
+    sf.write(path, sound, SR)
+    assert decode(path)[2] == []
+
+
 def test_values_that_are_no_numbers_become_silence_with_a_warning(tmp_path: Path) -> None:
     samples = tone(25)
     samples[15 * SR + 7] = np.nan
