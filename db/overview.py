@@ -86,6 +86,18 @@ def count_without_vectors(catalogue: Catalogue, encoder: str) -> int:
         return n_recordings - (session.scalar(embedded.where(EncoderRow.name == encoder)) or 0)
 
 
+def count_without_landmarks(catalogue: Catalogue, scheme: str) -> int:
+    """Count the recordings in which a fingerprint scheme has found nothing to go by."""
+    without = (
+        select(func.count())
+        .select_from(FingerprintRow)
+        .join(FingerprintSchemeRow)
+        .where(FingerprintSchemeRow.name == scheme, FingerprintRow.n_landmarks == 0)
+    )
+    with catalogue.session() as session:
+        return session.scalar(without) or 0
+
+
 def lags_behind(catalogue: Catalogue, encoder: str) -> bool:
     """Tell whether what is kept of an encoder's vectors lacks so much that saving them is worth it.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from db.catalogue import Catalogue
-from db.overview import count_recordings
+from db.overview import count_recordings, count_without_landmarks
 from db.records import RecordingInfo
 from db.storage import file_at
 from indexer.fingerprint import DEFAULT_FINGERPRINTER, load_fingerprinter
@@ -196,6 +196,13 @@ def _notes(catalogue: Catalogue, scheme: str) -> Iterator[str]:
         yield (
             f"{n_without} of {n_recordings} recordings have no fingerprint and were compared by "
             "their bytes only: `echoic index FOLDER` makes them"
+        )
+    n_empty = count_without_landmarks(catalogue, scheme)
+    if n_empty > 0:
+        yield (
+            f"{n_empty} of {n_recordings} recordings have nothing that could be compared but their "
+            "bytes: they are silent, or very short, or their channels cancel out (`echoic show` "
+            "warns of that)"
         )
 
 

@@ -517,6 +517,15 @@ def test_without_fingerprints_files_with_the_same_bytes_are_found(tmp_path: Path
     assert note.startswith("2 of 2 recordings have no fingerprint")
 
 
+def test_recordings_in_which_there_is_nothing_to_go_by_are_counted(tmp_path: Path) -> None:
+    silence = np.zeros(5 * SR, dtype=np.float32)
+    sounds = {"one.wav": music(69, 10), "silent.wav": silence, "again.wav": music(69, 10)}
+    found = duplicates_of(tmp_path, sounds)
+    (note,) = found.notes
+    assert note.startswith("1 of 3 recordings have nothing that could be compared")
+    assert groups_of(found) == {frozenset({"one.wav", "again.wav"})}
+
+
 def test_recordings_that_lack_a_fingerprint_are_counted(tmp_path: Path) -> None:
     with CatalogueWriter(Catalogue.open(tmp_path / "catalogue", create=True)) as writer:
         add(writer, "one.wav", music(69, 10))
