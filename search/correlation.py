@@ -53,8 +53,9 @@ class Agreement:
         correlate best, in proportion to the largest at any lag farther off: above 1, it is there
         and nowhere around.
     correlation : float
-        That correlation itself, so that places can be compared: about 1 for the very same sound, 0
-        for another.
+        How much they are the same, so that places can be compared: the mean correlation of the
+        query's tenths but for the three best, both whitened by the query's spectrum. 1 for the very
+        same sound, 0 for another.
     late_s : float
         How much later than expected it lies in the passage, in seconds.
     extent_s : tuple of float
@@ -83,7 +84,8 @@ class Waveform:
         self._n_margin = round(MARGIN_S * sr)
         self._length = len(samples) + 2 * self._n_margin
         self._n_transformed: int = fft.next_fast_len(self._length, real=False)
-        self._query = _whitened(samples, sr)
+        self._power = _power(samples)
+        self._query = _whitened(samples, sr, self._power)
         self._spectrum = fft.rfft(self._query, self._n_transformed)
 
     @property
@@ -100,7 +102,8 @@ class Waveform:
             Begins `MARGIN_S` before the place where the query is expected; zeros where there is no
             sound.
         """
-        spectrum = fft.rfft(_whitened(passage, self._sr), self._n_transformed)
+        white = _whitened(passage, self._sr, _power(passage))
+        spectrum = fft.rfft(white, self._n_transformed)
         by_lag = self._analytic(np.conj(self._spectrum) * spectrum)[: 2 * self._n_margin + 1]
         size = np.abs(by_lag)
         near, beside = round(_NEAR_S * self._sr), round(_BESIDE_S * self._sr)
@@ -109,21 +112,35 @@ class Waveform:
         elsewhere = max(size[: lag - beside].max(), size[lag + beside :].max())
         if elsewhere == 0 or size[lag] == 0:
             return Agreement(0.0, 0.0, 0.0, (0.0, 0.0))
-        # The phase of the peak: a room or a loudspeaker may turn it.
-        phase = np.conj(by_lag[lag] / size[lag])
-        turned = self._analytic(spectrum)[lag : lag + len(self._query)] * phase
-        parts = _by_part(self._query * turned.real)
-        # What all parts together would give if the best were no better than the rest.
-        rest = np.sort(parts)[: _PARTS - _NOT_COUNTED]
-        counted = max(float(rest.sum()), 0.0) * _PARTS / len(rest)
+        parts = self._by_part(spectrum, lag)
         part_s = len(self._query) / _PARTS / self._sr
         first_part, end_part = _stretch(parts)
         return Agreement(
-            counted / float(elsewhere),
-            counted / float(np.vdot(self._query, self._query)),
+            _PARTS * _of_the_rest(parts) / float(elsewhere),
+            self._sameness(passage, lag, _between_samples(size[lag - 1 : lag + 2])),
             (lag - self._n_margin) / self._sr,
             (first_part * part_s, end_part * part_s),
         )
+
+    def _sameness(self, passage: NDArray[np.float32], lag: int, late: float) -> float:
+        """Return the correlation, both whitened alike, at a lag and a part of a sample."""
+        white = _whitened(passage, self._sr, self._power)
+        spectrum = fft.rfft(white, self._n_transformed)
+        # Half a sample would take a third from it.
+        cycles = np.arange(len(spectrum)) * (late / self._n_transformed)
+        parts = self._by_part(spectrum * np.exp(2j * np.pi * cycles).astype(np.complex64), lag)
+        there = white[lag : lag + len(self._query)]
+        energies = _sums(np.square(there)) * _sums(np.square(self._query))
+        heard = energies > 0
+        return _of_the_rest(np.where(heard, parts / np.sqrt(np.where(heard, energies, 1)), 0))
+
+    def _by_part(self, spectrum: NDArray[np.complex64], lag: int) -> NDArray[np.float64]:
+        """Return how much each part of the query goes with a passage's, shape (_PARTS,)."""
+        there = self._analytic(spectrum)[lag : lag + len(self._query)]
+        together = np.vdot(there, self._query)
+        # The phase of both: a room or a loudspeaker may turn it.
+        phase = together / abs(together) if together else 1.0
+        return _sums(self._query * (there * phase).real)
 
     def _analytic(self, spectrum: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Return the analytic signal of a real signal's spectrum; its size is the envelope."""
@@ -133,12 +150,13 @@ class Waveform:
         return analytic
 
 
-def _whitened(samples: NDArray[np.float32], sr: int) -> NDArray[np.float32]:
-    """Make all frequencies, and all moments, as loud as one another."""
+def _whitened(
+    samples: NDArray[np.float32], sr: int, power: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Make all moments as loud as one another, and all frequencies of a sound of this power."""
     n_transformed = fft.next_fast_len(len(samples), real=True)
     spectrum = fft.rfft(samples, n_transformed)
     hz = np.linspace(0, sr / 2, len(spectrum))
-    power = _power(samples)
     at_hz = np.linspace(0, sr / 2, len(power))
     smooth = np.interp(hz, at_hz, power) + 10 ** (_FAINTEST_DB / 10) * power.max()
     outside = (hz < _LOWEST_HZ) | (hz > _HIGHEST * sr / 2)
@@ -161,10 +179,22 @@ def _power(samples: NDArray[np.float32]) -> NDArray[np.float64]:
     return power
 
 
-def _by_part(products: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return what each part of a query gives, shape (_PARTS,)."""
-    bounds = np.linspace(0, len(products), _PARTS, endpoint=False).astype(np.intp)
-    return np.add.reduceat(products.astype(np.float64), bounds)
+def _between_samples(three: NDArray[np.float32]) -> float:
+    """Return how many samples after the middle one of three a parabola through them peaks."""
+    before, peak, after = map(float, three)
+    bend = before - 2 * peak + after
+    return 0.5 * (before - after) / bend if bend < 0 else 0.0
+
+
+def _sums(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the sum of each part of a query, shape (_PARTS,)."""
+    bounds = np.linspace(0, len(values), _PARTS, endpoint=False).astype(np.intp)
+    return np.add.reduceat(values.astype(np.float64), bounds)
+
+
+def _of_the_rest(parts: NDArray[np.float64]) -> float:
+    """Return the mean of a query's parts without the best; 0 where it is negative."""
+    return max(float(np.sort(parts)[: _PARTS - _NOT_COUNTED].mean()), 0.0)
 
 
 def _stretch(parts: NDArray[np.float64]) -> tuple[int, int]:

@@ -36,7 +36,7 @@ _PART_S, _HOP_S = 10.0, 5.0
 SURE = (1e-5, 1e-4)
 """Probabilities of a false match at which the search stops after its first and second effort."""
 
-_WORTH_KEEPING = 0.1
+WORTH_KEEPING = 0.1
 """Parts of a programme with at most this probability are kept: neighbours may confirm them."""
 
 _PLACES_EACH = 8
@@ -275,7 +275,7 @@ class FingerprintEngine:
         duration_s = len(part.samples) / self.sample_rate
         if duration_s < SHORTEST_S:
             return []
-        worth_keeping = max(accepted_p, _WORTH_KEEPING)
+        worth_keeping = max(accepted_p, WORTH_KEEPING)
         law = Law.of(
             duration_s=duration_s,
             archive_s=self.archive_s,
@@ -289,7 +289,7 @@ class FingerprintEngine:
             changes=self._changes,
             scan=self._scan if part.is_all and self._scan.is_possible else None,
             least=law.threshold(worth_keeping),
-            rehearing=self._rehearing(law, accepted_p, on_unread) if part.is_all else None,
+            rehearing=self._rehearing(law, on_unread) if part.is_all else None,
         )
         sightings: list[Sighting] = []
         for candidate in matcher.candidates(part.samples, every=every):
@@ -304,12 +304,10 @@ class FingerprintEngine:
                 sightings.append(sighting)
         return _apart(sightings) if every else _few_each(sightings)
 
-    def _rehearing(self, law: Law, accepted_p: float, on_unread: OnUnread) -> Rehearing | None:
+    def _rehearing(self, law: Law, on_unread: OnUnread) -> Rehearing | None:
         if not self._reads_files:
             return None
-        return Rehearing(
-            self._sound, law, self._fingerprinter, p_false=accepted_p, on_unread=on_unread
-        )
+        return Rehearing(self._sound, law, self._fingerprinter, on_unread=on_unread)
 
     def _sighting(self, candidate: Candidate, onset_s: float, p_false: float) -> Sighting | None:
         evidence, frame_s = candidate.evidence, self._fingerprinter.frame_s

@@ -129,28 +129,26 @@ class Matcher:
             found = self._tuned(verifier, found)
         else:
             changed = self._beyond_beat(verifier, self._changed(verifier, peaks))
-            proven = self._proven(samples, found, changed)
-            if proven:
-                others = [one for one in found if every or one.score < proven[0].score]
-                found = [*proven, *_elsewhere(others, proven)]
-                return self._all_beyond_beat(verifier, found) if every else found
-            found = ranked([*found, *changed])
+            found = self._heard(samples, self._all_beyond_beat(verifier, found), changed)
         if every:
             return self._all_beyond_beat(verifier, found)
         return self._settled(samples, verifier, peaks, found)
 
-    def _proven(
+    def _heard(
         self, samples: NDArray[np.float32], found: list[Candidate], changed: list[Candidate]
     ) -> list[Candidate]:
-        """Return what its sound proves, unless the query runs or sounds otherwise.
+        """Return all candidates, those heard in recordings among them.
 
-        An engine that slows down, played a little faster, goes with itself some moments earlier.
+        If the query runs or sounds otherwise, sound does not tell: an engine that slows down,
+        played a little faster, goes with itself some moments earlier.
         """
-        proven = [] if self._rehearing is None else self._rehearing.proven(samples, found)
-        if not proven or best_score(changed) < self._sure[1]:
-            return proven
-        is_like = changed[0].evidence.likeness > _CLEARLY * proven[0].evidence.likeness
-        return [] if is_like else proven
+        heard = [] if self._rehearing is None else self._rehearing.heard(samples, found)
+        if heard and best_score(changed) >= self._sure[1]:
+            if changed[0].evidence.likeness > _CLEARLY * heard[0].evidence.likeness:
+                heard = []
+            else:
+                changed = []
+        return ranked([*heard, *_elsewhere([*found, *changed], heard)])
 
     def _quickly(self, verifier: Verifier, peaks: QueryPeaks) -> tuple[list[Candidate], bool]:
         """Weigh the first places; say also whether no other has nearly as many votes as the best.
@@ -313,7 +311,7 @@ class Matcher:
         Music that repeats itself has many places that can be no chance; votes do not tell them
         apart, and a change of speed or pitch may have been found at the wrong one.
         """
-        if best_score(found) < self._sure[1]:
+        if best_score(found) < self._sure[1] or found[0].heard is not None:
             return found
         if found[0].effort == 2:
             found = ranked([*found, self._climbed(verifier, found[0])])

@@ -23,21 +23,20 @@ from indexer.errors import AudioError
 from indexer.landmarks import LandmarkFingerprinter
 from indexer.stretches import read_stretch
 from search.correlation import MARGIN_S, Agreement, Waveform
-from search.fingerprint_candidates import Candidate
+from search.fingerprint_candidates import Candidate, ranked
 from search.originals import original
-from search.significance import Law, p_agreement
+from search.significance import Law, p_agreement, p_together
 
 _MOST_PLACES = 6  # that are read again
-PROVEN = 1e-5
-"""The probability of a false match from which on a place counts as proven."""
-
 OnUnread = Callable[[int, str], None]
 """Told the number of a recording that could not be read, and why."""
 
-_SHORTEST_S = 4.0  # of a query that can be proven: a held chord may go with another for less
+_SHORTEST_S = 2.0  # of a query; how well chance goes with less is not known
+_PROVEN = 1e-5  # the probability from which on sound alone proves a place
+_NEARLY = 0.85  # of the surest score; which of the places that reach it is the one, is to be heard
 _APART = 4  # frames between places that are not the same
 _CLEARLY = 1.1  # times the correlation of the likeliest is what makes another the likeliest
-_ROUNDING = 1e-6  # of a score, so that its probability is no larger than that it was made of
+_FIRST = 1e-6  # of a score, so that the chosen place is surer than those that are as sure
 _LEAST_DEVIATIONS = 6.0  # standard deviations of a correlation by chance; less tells nothing
 
 
@@ -122,9 +121,6 @@ class Rehearing:
     law : Law
         By which scores are made of probabilities.
     fingerprinter : LandmarkFingerprinter
-    p_false : float
-        The probability of a false match that is accepted; more than `PROVEN` counts as that. At
-        less nothing is proven: nobody knows how rare that would be.
     on_unread
     """
 
@@ -134,53 +130,63 @@ class Rehearing:
         law: Law,
         fingerprinter: LandmarkFingerprinter,
         *,
-        p_false: float,
         on_unread: OnUnread,
     ) -> None:
         self._sound = sound
         self._law = law
         self._sr, self._frame_s = fingerprinter.sample_rate, fingerprinter.frame_s
-        self._p_false = min(PROVEN, p_false)
         self._on_unread = on_unread
 
-    def proven(self, samples: NDArray[np.float32], found: Sequence[Candidate]) -> list[Candidate]:
-        """Return those of a query's candidates that their recordings prove.
+    def heard(self, samples: NDArray[np.float32], found: Sequence[Candidate]) -> list[Candidate]:
+        """Return those of a query's candidates for which their recordings' sound speaks as well.
 
-        Whether a beat explains what speaks for a place plays no part: here it would show.
+        A place is as likely chance as sound and landmarks say together, unless a beat explains what
+        its landmarks say: one drum machine sounds like itself as well. Then, and where landmarks
+        say nothing, sound has to prove it alone.
 
         Returns
         -------
         list of Candidate
-            First that which correlates best, as sure as the surest of them; none of a query below
-            4 s.
+            Best first. Of those that are nearly as sure as the surest, that which correlates best
+            is the surest. None of a query below 2 s.
         """
         duration_s = len(samples) / self._sr
-        if duration_s < _SHORTEST_S or self._p_false < PROVEN:
+        if duration_s < _SHORTEST_S:
             return []
-        proven: list[tuple[float, Candidate]] = []
+        heard: list[tuple[float, Candidate]] = []
         for number, agreement in self._agreements(samples, found, _by_evidence):
-            p_false = p_agreement(agreement.distinctness, duration_s)
-            if p_false <= self._p_false:
-                one = self._proven(found[number], agreement, p_false)
-                proven.append((agreement.correlation, one))
-        if not proven:
+            one = found[number]
+            p_false = self._p_false(one, p_agreement(agreement.distinctness, duration_s))
+            if p_false < self._law.p_false(one.score):
+                score = self._law.threshold(p_false)
+                heard.append((agreement.correlation, self._heard(one, agreement, score)))
+        if not heard:
             return []
-        proven.sort(key=lambda both: -both[0])
-        first, *others = (one for _, one in proven)
-        surest = max(one.score for _, one in proven)
-        return [replace(first, evidence=replace(first.evidence, score=surest)), *others]
+        surest = max(one.score for _, one in heard)
+        rivals = [(correlation, one) for correlation, one in heard if one.score >= _NEARLY * surest]
+        _, first = max(rivals, key=lambda both: both[0])
+        evidence = replace(first.evidence, score=surest + _FIRST)
+        others = (one for _, one in heard if one is not first)
+        return [replace(first, evidence=evidence), *ranked(others)]
 
     def likeliest(self, samples: NDArray[np.float32], found: Sequence[Candidate]) -> Candidate:
-        """Return that of several repetitions which correlates clearly best, or else the first."""
-        heard = {
-            number: agreement.correlation
-            for number, agreement in self._agreements(samples, found, _by_likeness)
-        }
+        """Return that of several repetitions which correlates clearly best, or else the first.
+
+        What goes with some other moment better than with the one that is meant is not there.
+        """
+        heard = dict(self._agreements(samples, found, _by_likeness))
         if 0 not in heard:
             return found[0]  # nothing to compare the others with
-        best = max(heard, key=lambda number: heard[number])
+        first = heard[0]
+        there = [
+            number
+            for number, one in heard.items()
+            if one.distinctness >= min(1.0, first.distinctness)
+        ]
+        best = max(there, key=lambda number: heard[number].correlation)
         by_chance = _LEAST_DEVIATIONS / len(samples) ** 0.5
-        return found[best] if heard[best] > max(_CLEARLY * heard[0], by_chance) else found[0]
+        least = max(_CLEARLY * first.correlation, by_chance)
+        return found[best] if heard[best].correlation > least else found[0]
 
     def _agreements(
         self,
@@ -205,15 +211,22 @@ class Rehearing:
             if passage is not None:
                 yield number, waveform.agreement(passage)
 
-    def _proven(self, one: Candidate, agreement: Agreement, p_false: float) -> Candidate:
-        evidence = replace(
-            one.evidence,
-            frame=one.evidence.frame + agreement.late_s / self._frame_s,
-            score=max(one.score, self._law.threshold(p_false) + _ROUNDING),
-        )
+    def _p_false(self, one: Candidate, by_sound: float) -> float:
+        """Return how likely chance is, by sound and landmarks."""
+        has_beat = one.left is not None and one.left < 1
+        together = 1.0 if has_beat else p_together(self._law.p_false(one.score), by_sound)
+        return min(by_sound, together) if by_sound <= _PROVEN else together
+
+    def _heard(self, one: Candidate, agreement: Agreement, score: float) -> Candidate:
+        frame = one.evidence.frame + agreement.late_s / self._frame_s
         first_s, last_s = agreement.extent_s
-        heard = (first_s / self._frame_s, last_s / self._frame_s)
-        return replace(one, evidence=evidence, price=0.0, left=1.0, heard=heard)
+        return replace(
+            one,
+            evidence=replace(one.evidence, frame=frame, score=score),
+            price=0.0,
+            left=1.0,
+            heard=(first_s / self._frame_s, last_s / self._frame_s),
+        )
 
 
 def pass_over(recording_id: int, reason: str) -> None:

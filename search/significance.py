@@ -8,6 +8,8 @@ not in the archive; ``docs/fingerprint.md`` shows the fit.
 References
 ----------
 E. J. Gumbel, "Statistics of Extremes", Columbia University Press, 1958.
+R. A. Fisher, "Statistical Methods for Research Workers", 4th edition, Oliver and Boyd, 1932: what
+several probabilities say together.
 S. Karlin, S. F. Altschul, "Methods for assessing the statistical significance of molecular
 sequence features by using general scoring schemes", PNAS 87, 1990: the same for sequences.
 """
@@ -34,8 +36,14 @@ _DISTINCT_SCALES = (0.08, 0.05, 0.045)
 """Likewise, of the most distinct correlation of the places that are read again. Their number does
 not grow with the archive. As above, the rarest hundredth was fitted."""
 
-_LEAST_P = 1e-5
-"""What is rarer is not known: the law was fitted to some thousand queries."""
+_DISTINCT_KNOWN = (-2.7, -5.0, -5.0)
+"""The probability, as a power of ten, down to which that law is trusted: it was fitted to some
+thousand queries, and a held note may go with another for two seconds."""
+
+_BEYOND = 0.25
+"""What is rarer is taken to grow rarer a quarter as fast, so that it can be told what is surer."""
+
+_DISTINCT_LEAST_P = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,19 @@ def p_agreement(distinctness: float, duration_s: float) -> float:
         Length of the query.
     """
     mode, scale = _between(duration_s, _DISTINCT_MODES), _between(duration_s, _DISTINCT_SCALES)
-    return max(_LEAST_P, Law(mode, scale).p_false(distinctness))
+    known = 10 ** _between(duration_s, _DISTINCT_KNOWN)
+    p = Law(mode, scale).p_false(distinctness)
+    return p if p >= known else max(known * (p / known) ** _BEYOND, _DISTINCT_LEAST_P)
+
+
+def p_together(p: float, other_p: float) -> float:
+    """Return the probability that two things came about by chance which hang not together.
+
+    By the method of Fisher: that the product of two probabilities is as small as that by chance.
+    A product of 0 has a probability of 0.
+    """
+    product = p * other_p
+    return product * (1 - math.log(product)) if product > 0 else 0.0
 
 
 def _between(duration_s: float, values: tuple[float, ...]) -> float:

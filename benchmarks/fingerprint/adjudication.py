@@ -2,9 +2,16 @@
 
 Collections of sounds are cut from one another, and no search for such pairs beforehand finds all.
 So each answer to an excerpt that should have none is looked at again, by waveforms alone: where the
-excerpt's sources and the recording are the same for most of a second, the answer is not false, and
+excerpt's sources and the recording are the same for a good second, the answer is not false, and
 the excerpt counts for nothing. (Pooling, as evaluations of retrieval do it: what a system found is
 judged, by a rule that knows nothing of the system.)
+
+Both are whitened first, for rumble goes well with any rumble and a tone with any tone of its pitch.
+Each 0.4 s of the excerpt then picks the one place of the whole recording that it goes best with:
+where eight of them and more, 1.1 s, pick places of one lag to a millisecond, that is no chance. The
+numbers were chosen on the split `dev`: of 400 pairs of recordings drawn at random at most 2 windows
+agree; of those that 1,000 excerpts each of 2 and 5 s were most readily taken for at most 6, mostly
+one and the same step or hit; and 13 to 16 where one blast lies in another's mix.
 """
 
 from collections.abc import Sequence
@@ -13,6 +20,7 @@ import numpy as np
 import scipy.signal as dsp
 from numpy.typing import NDArray
 from scipy import fft
+from scipy.ndimage import uniform_filter1d
 
 from benchmarks.fingerprint.materials import SR, Samples
 from benchmarks.fingerprint.run import Outcome
@@ -20,10 +28,13 @@ from benchmarks.fingerprint.store import Store
 
 _DECIMATE = 2
 _WINDOW_S, _HOP_S = 0.4, 0.1
-_LEAST_CORRELATION = 0.6
+_LEAST_CORRELATION = 0.3
 _SAME_LAG_S = 0.001
-_LEAST_WINDOWS = 5  # that agree on one lag: 0.8 s
+_LEAST_WINDOWS = 8  # that agree on one lag: 1.1 s
 _LEAST_LEVEL = 1e-3
+_BAND_HZ = (80.0, 3800.0)
+_SMOOTH_HZ = 60.0  # over which spectra are smoothed that sounds are whitened by
+_FAINTEST = 1e-7  # of the power of the strongest frequency; what is fainter is not whitened up
 _PART_S = 4.0  # of each recording in a sequence of short ones
 _ENOUGH = 20
 
@@ -68,10 +79,15 @@ def holds_sound_of(store: Store, name: str, offset_s: float, seconds: float, fou
 
 
 def agree(source: Samples, recording: Samples) -> bool:
-    """Tell whether two sounds, at 16 kHz, are the same for most of a second."""
+    """Tell whether two sounds, at 16 kHz, are the same for a good second."""
+    return windows_that_agree(source, recording) >= _LEAST_WINDOWS
+
+
+def windows_that_agree(source: Samples, recording: Samples) -> int:
+    """Return how many windows of a sound go best with one and the same lag of a recording."""
     lags = np.sort(_lags(_narrow(source), _narrow(recording)))
     together = np.searchsorted(lags, lags + _SAME_LAG_S, side="right") - np.arange(len(lags))
-    return bool(len(lags)) and int(together.max()) >= _LEAST_WINDOWS
+    return int(together.max(initial=0))
 
 
 def _narrow(sound: Samples) -> Samples:
@@ -79,21 +95,35 @@ def _narrow(sound: Samples) -> Samples:
     return narrow
 
 
+def _whitened(sound: Samples) -> Samples:
+    """Make all frequencies as loud as one another."""
+    size = fft.next_fast_len(len(sound), real=True)
+    spectrum = fft.rfft(sound, size)
+    hz = np.fft.rfftfreq(size, _DECIMATE / SR)
+    power = uniform_filter1d(np.abs(spectrum) ** 2, max(1, int(_SMOOTH_HZ / hz[1])))
+    heard = (hz > _BAND_HZ[0]) & (hz < _BAND_HZ[1]) & (power > 0)
+    gain = np.zeros(len(hz))
+    gain[heard] = 1 / np.sqrt(power[heard] + _FAINTEST * power.max())
+    white: Samples = fft.irfft(spectrum * gain, size)[: len(sound)].astype(np.float32)
+    return white / max(float(np.sqrt(np.mean(np.square(white)))), 1e-20)
+
+
 def _lags(source: Samples, recording: Samples) -> NDArray[np.float64]:
     """Return the lag, in seconds, of each window of the source that is in the recording."""
     sr = SR // _DECIMATE
     n, hop = int(_WINDOW_S * sr), int(_HOP_S * sr)
-    if len(recording) < n:
+    if min(len(source), len(recording)) < n:
         return np.empty(0)
-    energy = np.concatenate([[0.0], np.cumsum(np.square(recording, dtype=np.float64))])
-    norms = np.sqrt(np.maximum(energy[n:] - energy[:-n], n * _LEAST_LEVEL**2))
+    white, white_recording = _whitened(source), _whitened(recording)
+    norms = np.maximum(_norms(white_recording, n), np.sqrt(n) * _LEAST_LEVEL)
+    levels = _norms(source, n)
     size = fft.next_fast_len(len(recording) + n, real=True)
-    spectrum = fft.rfft(recording, size)
+    spectrum = fft.rfft(white_recording, size)
     lags = []
     for start in range(0, len(source) - n + 1, hop):
-        window = source[start : start + n]
+        window = white[start : start + n]
         norm = float(np.linalg.norm(window))
-        if norm < np.sqrt(n) * _LEAST_LEVEL:
+        if levels[start] < np.sqrt(n) * _LEAST_LEVEL or norm == 0:
             continue
         products = fft.irfft(spectrum * np.conj(fft.rfft(window, size)), size)[: len(norms)]
         alike = np.abs(products) / (norms * norm)
@@ -101,3 +131,9 @@ def _lags(source: Samples, recording: Samples) -> NDArray[np.float64]:
         if alike[at] >= _LEAST_CORRELATION:
             lags.append((at - start) / sr)
     return np.array(lags)
+
+
+def _norms(sound: Samples, n: int) -> NDArray[np.float64]:
+    """Return the root of the energy of each stretch of n samples."""
+    energy = np.concatenate([[0.0], np.cumsum(np.square(sound, dtype=np.float64))])
+    return np.sqrt(np.maximum(energy[n:] - energy[:-n], 0.0))

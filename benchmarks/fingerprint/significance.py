@@ -7,7 +7,7 @@ Run from the project's root::
 The laws of `search.significance` are fitted to the held-out excerpts of the split `dev`, then shown
 against those of the split `test`; and in parts of the archive, for how they grow with its size.
 Every query is searched for as `echoic identify` does it. That of correlations is of the largest
-distinctness of the places of a query that are read again, of 4 s and more.
+distinctness of the places of a query that are read again.
 """
 
 # ruff: noqa: E402 - the number of threads must be set before the libraries are loaded
@@ -39,9 +39,9 @@ from indexer.landmarks import LandmarkFingerprinter
 from search.changes import changes_within
 from search.correlation import Agreement
 from search.fingerprint_candidates import Candidate
-from search.fingerprints import SURE
+from search.fingerprints import SURE, WORTH_KEEPING
 from search.identify import Matcher
-from search.rehearing import PROVEN, RecordedSound, Rehearing, pass_over
+from search.rehearing import RecordedSound, Rehearing, pass_over
 from search.scan import ArchiveScan
 from search.significance import Law, p_agreement
 
@@ -105,15 +105,14 @@ class _Asker:
     def ask(self, query: Query) -> _Best:
         asked = (query.degradation, query.name, query.offset_s)
         law = Law.of(duration_s=len(query.samples) / SR, archive_s=self._archive_s)
-        rehearing = _Noting(
-            self._sound, law, self._fingerprinter, p_false=PROVEN, on_unread=pass_over
-        )
+        rehearing = _Noting(self._sound, law, self._fingerprinter, on_unread=pass_over)
         matcher = Matcher(
             self._index,
             self._fingerprinter,
             sure=(law.threshold(SURE[0]), law.threshold(SURE[1])),
             changes=self._changes,
             scan=self._scan,
+            least=law.threshold(WORTH_KEEPING),
             rehearing=rehearing,
         )
         found = matcher.candidates(soxr.resample(query.samples, SR, 8000))

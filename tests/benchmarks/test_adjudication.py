@@ -13,14 +13,36 @@ def noise(seed: int, seconds: float) -> Samples:
 
 @pytest.mark.parametrize("level", [1.0, 0.1])
 def test_a_second_of_one_recording_in_another_is_noticed_under_noise(level: float) -> None:
-    shared = noise(1, 1.2)
+    shared = noise(1, 1.4)
     source = np.concatenate([noise(2, 1.0), level * shared, noise(3, 1.0)])
     recording = np.concatenate([noise(4, 3.0), shared, noise(5, 3.0)])
-    assert agree(source + 0.3 * level * noise(6, 3.2), recording)
+    assert agree(source + 0.3 * level * noise(6, 3.4), recording)
 
 
-def test_less_than_half_a_second_is_not_enough() -> None:
-    shared = noise(1, 0.45)
+def test_a_second_in_the_mix_of_another_recording_is_noticed() -> None:
+    shared = noise(1, 1.5)
+    source = np.concatenate([noise(2, 1.0), shared, noise(3, 1.0)])
+    mixed = np.concatenate([noise(4, 3.0), 0.5 * shared + noise(7, 1.5), noise(5, 3.0)])
+    assert agree(source, mixed)
+
+
+def test_one_click_on_another_is_not_enough() -> None:
+    click = np.zeros(SR // 20, dtype=np.float32)
+    click[:40] = noise(1, 40 / SR)
+    source, recording = 0.01 * noise(2, 3.0), 0.01 * noise(3, 6.0)
+    source[SR : SR + len(click)] += click
+    recording[2 * SR : 2 * SR + len(click)] += click
+    assert not agree(source, recording)
+
+
+def test_rumble_of_one_kind_is_not_the_same_sound() -> None:
+    t = np.arange(4 * SR) / SR
+    rumble = np.sin(2 * np.pi * 31 * t).astype(np.float32)
+    assert not agree(rumble + 0.1 * noise(1, 4), rumble + 0.1 * noise(2, 4))
+
+
+def test_less_than_a_second_is_not_enough() -> None:
+    shared = noise(1, 0.9)
     assert not agree(np.concatenate([noise(2, 1), shared]), np.concatenate([shared, noise(3, 2)]))
 
 

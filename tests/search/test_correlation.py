@@ -115,3 +115,26 @@ def test_silence_goes_with_nothing(recording: NDArray[np.float32]) -> None:
     for query, passage in ((recording[:80_000], silence), (silence[:80_000], recording)):
         found = agreement(query, passage, 0)
         assert (found.distinctness, found.correlation) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("late", [0.0, 0.25, 0.5, 0.75])
+def test_parts_of_a_sample_and_louder_neighbours_take_nothing_from_what_is_the_same(
+    recording: NDArray[np.float32], late: float
+) -> None:
+    start, n = 80_000, 5 * RATE
+    loud = recording.copy()
+    loud[:start] *= 3
+    loud[start + n :] *= 3
+    cycles = np.fft.rfftfreq(len(recording)) * late
+    moved = np.fft.irfft(np.fft.rfft(recording) * np.exp(2j * np.pi * cycles), len(recording))
+    found = agreement(moved[start : start + n].astype(np.float32), loud, start)
+    assert found.correlation > 0.85
+    other = agreement(narrow(music(4))[:n], loud, start)
+    assert other.correlation < 0.1
+
+
+def test_half_of_a_passage_is_not_the_whole(recording: NDArray[np.float32]) -> None:
+    silent = np.zeros_like(recording)
+    silent[100_000:] = recording[100_000:]
+    half = agreement(recording[80_000:120_000], silent, 80_000)
+    assert 0 <= half.correlation < 0.5

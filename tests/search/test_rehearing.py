@@ -20,6 +20,7 @@ from db.writer import CatalogueWriter
 from indexer.audio import read_mono
 from indexer.fingerprint_places import open_fingerprints
 from indexer.landmarks import UNCHANGED, LandmarkFingerprinter
+from search.correlation import Agreement
 from search.evidence import Evidence
 from search.fingerprint_candidates import Candidate
 from search.fingerprints import FingerprintEngine
@@ -31,6 +32,7 @@ from tests.search.test_scan import rain
 RATE = LandmarkFingerprinter.sample_rate
 N_RECORDINGS = 5
 LOUD_DB = -22.0  # so loud a noise that landmarks are not enough
+SHORT_NOISE = 0.25  # likewise, of two seconds
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +133,28 @@ def test_a_query_that_begins_before_its_recording_or_ends_after_it_is_placed_all
     assert n_found >= 2
 
 
+def test_of_two_seconds_landmarks_and_sound_together_tell_more(
+    engine: FingerprintEngine, folder: Path
+) -> None:
+    def n_right() -> int:
+        n = 0
+        for seed in range(N_RECORDINGS):
+            for onset_s in (3, 14, 25):
+                excerpt = rain(seed, 40)[onset_s * SR : (onset_s + 2) * SR]
+                noise = np.random.default_rng(900 + onset_s).standard_normal(len(excerpt))
+                for match in ask(engine, (excerpt + SHORT_NOISE * noise).astype(np.float32)):
+                    assert name_of(match) == f"{seed}.wav"
+                    begins_s = match.onset_s - match.query_onset_s
+                    assert begins_s == pytest.approx(onset_s, abs=0.05)
+                    n += 1
+        return n
+
+    with_files = n_right()
+    with away(folder):
+        without_files = n_right()
+    assert with_files >= without_files + 3
+
+
 def test_what_is_not_in_the_archive_is_not_found_for_having_been_read(
     engine: FingerprintEngine,
 ) -> None:
@@ -157,8 +181,8 @@ def test_what_was_read_is_as_sure_as_its_score_and_as_long_as_it_was_heard(
     matches = [match for seed in by_sound for match in proven[seed]]
     assert len(matches) >= 2
     for match in matches:
-        assert match.p_false <= 1e-5
-        assert match.score > 16
+        assert match.p_false <= 1e-3
+        assert match.score > 13
         assert match.query_offset_s - match.query_onset_s > 7
 
 
@@ -281,12 +305,12 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Catal
 QUERY_S = 10
 
 
-def rehearing(catalogue: Catalogue, p_false: float = 1e-3) -> tuple[Rehearing, Law, ArchiveFrames]:
+def rehearing(catalogue: Catalogue) -> tuple[Rehearing, Law, ArchiveFrames]:
     fingerprinter = LandmarkFingerprinter()
     archive = open_fingerprints(catalogue, fingerprinter)
     law = Law.of(duration_s=QUERY_S, archive_s=100.0)
     sound = RecordedSound(catalogue, archive, fingerprinter)
-    reads_again = Rehearing(sound, law, fingerprinter, p_false=p_false, on_unread=pass_over)
+    reads_again = Rehearing(sound, law, fingerprinter, on_unread=pass_over)
     return reads_again, law, archive
 
 
@@ -310,7 +334,12 @@ def excerpt(snr_db: float, first_s: float = 10.0) -> NDArray[np.float32]:
     return soxr.resample(noisy, SR, RATE)
 
 
-def test_of_proven_places_the_one_that_correlates_most_comes_first_and_is_as_sure_as_any(
+def is_heard(law: Law, found: list[Candidate]) -> bool:
+    """Say whether sound speaks for the first of some places, clearly."""
+    return bool(found) and law.p_false(found[0].score) < 1e-3
+
+
+def test_of_places_that_are_heard_the_one_that_correlates_most_comes_first_as_sure_as_any(
     pair: tuple[Path, Catalogue],
 ) -> None:
     reads_again, law, archive = rehearing(pair[1])
@@ -320,53 +349,75 @@ def test_of_proven_places_the_one_that_correlates_most_comes_first_and_is_as_sur
         place(archive, 0, 10.03, 5.0),
         place(archive, 0, 3.0, 4.0),
     ]
-    best, second = reads_again.proven(excerpt(0), found)
+    best, second, *others = reads_again.heard(excerpt(0), found)
     frame_s = LandmarkFingerprinter.frame_s
     for one, given, late_s in ((best, found[2], -0.03), (second, found[1], -0.02)):
         moved_s = (one.evidence.frame - given.evidence.frame) * frame_s
         assert moved_s == pytest.approx(late_s, abs=0.001)
         assert (one.price, one.left) == (0.0, 1.0)
-        assert law.p_false(one.score) <= 1e-5
+        assert law.p_false(one.score) < 1e-5
         assert one.extent == pytest.approx((0, QUERY_S / frame_s), abs=1.01 / frame_s)
-    assert best.score >= second.score
+    assert best.score > second.score
+    assert all(law.p_false(one.score) > 0.01 for one in others)
 
 
 def test_a_place_that_fingerprints_are_surer_of_keeps_its_score(
     pair: tuple[Path, Catalogue],
 ) -> None:
     reads_again, law, archive = rehearing(pair[1])
-    sure = replace(place(archive, 0, 10.0, 40.0), left=None)
-    (one,) = reads_again.proven(excerpt(0), [sure])
-    assert one.score == sure.score
-    assert law.p_false(one.score) < 1e-9
+    elsewhere = replace(place(archive, 2, 4.0, 20.0), left=None)
+    assert law.p_false(elsewhere.score) < 1e-5
+    assert reads_again.heard(excerpt(0), [elsewhere]) == []
 
 
-def test_what_is_asked_for_must_be_proven_and_nothing_is_surer_than_its_law_is_known(
+def test_landmarks_and_sound_make_a_place_surer_together_than_either(
     pair: tuple[Path, Catalogue],
 ) -> None:
-    for p_false, is_proven in ((0.5, True), (1e-5, True), (0.99e-5, False)):
-        reads_again, law, archive = rehearing(pair[1], p_false)
-        proven = reads_again.proven(excerpt(0), [place(archive, 0, 10.0, 5.0)])
-        assert bool(proven) == is_proven
-        assert all(0.99e-5 < law.p_false(one.score) <= 1e-5 for one in proven)
+    reads_again, law, archive = rehearing(pair[1])
+    scores = [law.threshold(p) for p in (0.5, 0.1, 0.01, 1e-3)]
+    likely = [replace(place(archive, 0, 10.0, score), price=0.0, left=None) for score in scores]
+    together = []
+    noisy = excerpt(-20)[: 3 * RATE]
+    (by_sound,) = reads_again.heard(noisy, [place(archive, 0, 10.0, 0.0)])
+    for one in likely:
+        (heard,) = reads_again.heard(noisy, [one])
+        together.append(law.p_false(heard.score))
+        assert together[-1] < law.p_false(one.score)
+    assert together[2] < law.p_false(by_sound.score)
+    assert together == sorted(together, reverse=True)
+
+
+def test_what_a_beat_explains_of_landmarks_sound_does_not_add_to(
+    pair: tuple[Path, Catalogue],
+) -> None:
+    reads_again, law, archive = rehearing(pair[1])
+    short = excerpt(-20)[: round(2.1 * RATE)]
+    likely = replace(place(archive, 0, 10.0, law.threshold(0.01)), price=0.0)
+    (alone,) = reads_again.heard(short, [replace(likely, left=None)])
+    (asked,) = reads_again.heard(short, [replace(likely, left=1.0)])
+    assert law.p_false(alone.score) == law.p_false(asked.score) < 1e-3
+    assert reads_again.heard(short, [replace(likely, left=0.99)]) == []
+    # But ten seconds of it prove it, whatever the beat.
+    (proven,) = reads_again.heard(excerpt(10), [replace(likely, left=0.0)])
+    assert law.p_false(proven.score) < 1e-5
 
 
 def test_a_place_is_expected_to_be_known_to_a_few_frames(pair: tuple[Path, Catalogue]) -> None:
-    reads_again, _, archive = rehearing(pair[1])
-    for late_s, is_proven in ((0.04, True), (0.3, False), (-0.3, False)):
+    reads_again, law, archive = rehearing(pair[1])
+    for late_s, is_near in ((0.04, True), (0.3, False), (-0.3, False)):
         found = [place(archive, 0, 10.0 + late_s, 5.0)]
-        assert bool(reads_again.proven(excerpt(0), found)) == is_proven
+        assert is_heard(law, reads_again.heard(excerpt(0), found)) == is_near
 
 
 def test_places_that_lie_together_are_read_once_and_six_at_most(
     pair: tuple[Path, Catalogue],
 ) -> None:
-    reads_again, _, archive = rehearing(pair[1])
+    reads_again, law, archive = rehearing(pair[1])
     right = place(archive, 0, 10.0, 5.0)
-    beside = [place(archive, 2, 4 + 0.01 * step, 9.0 - step) for step in range(4)]
-    assert len(reads_again.proven(excerpt(0), [*beside, right])) == 1
+    beside = [place(archive, 2, 4 + 0.01 * step, 9.0 - step) for step in range(6)]
+    assert is_heard(law, reads_again.heard(excerpt(0), [*beside, right]))
     elsewhere = [place(archive, 2, 2.0 * step, 9.0) for step in range(6)]
-    assert reads_again.proven(excerpt(0), [*elsewhere, right]) == []
+    assert not is_heard(law, reads_again.heard(excerpt(0), [*elsewhere, right]))
 
 
 def test_an_excerpt_that_hangs_over_the_end_is_compared_with_the_recording_that_it_is_of(
@@ -376,33 +427,36 @@ def test_an_excerpt_that_hangs_over_the_end_is_compared_with_the_recording_that_
     sound = music(31, 30)[25 * SR :]
     query = np.concatenate([sound, 0.1 * music(35, 5.6)])
     samples = soxr.resample(query.astype(np.float32), SR, RATE)
-    (one,) = reads_again.proven(samples, [place(archive, 0, 25.0, 5.0)])
+    (one,) = reads_again.heard(samples, [place(archive, 0, 25.0, 5.0)])
     first, last = (at * LandmarkFingerprinter.frame_s for at in one.extent)
     assert (first, last) == pytest.approx((0, 5), abs=1.1)
 
 
-@pytest.mark.parametrize(("seconds", "is_proven"), [(3.9, False), (4.1, True)])
-def test_two_seconds_can_be_told_apart_and_are_not_proven(
-    pair: tuple[Path, Catalogue], seconds: float, is_proven: bool
-) -> None:
-    reads_again, _, archive = rehearing(pair[1])
-    short = excerpt(10)[: round(seconds * RATE)]
-    right, wrong = place(archive, 0, 10.0, 20.0), place(archive, 2, 4.0, 20.0, 1.1)
-    assert bool(reads_again.proven(short, [right])) == is_proven
-    assert reads_again.likeliest(short, [wrong, right]) is right
-
-
-def test_one_sound_among_others_that_a_recording_has_too_is_no_proof(
+def test_sound_says_the_less_the_shorter_it_is_and_repetitions_are_told_by_any(
     pair: tuple[Path, Catalogue],
 ) -> None:
     reads_again, _, archive = rehearing(pair[1])
-    for shared_s, is_proven in ((2.4, False), (6.0, True)):
+    right, wrong = place(archive, 0, 10.0, 5.0), place(archive, 2, 4.0, 5.0, 1.1)
+    heard = []
+    for seconds in (1.9, 2.1, 3.0, 5.5):
+        short = excerpt(10)[: round(seconds * RATE)]
+        heard.append(max((one.score for one in reads_again.heard(short, [right])), default=0.0))
+        assert reads_again.likeliest(short, [wrong, right]) is right
+    assert heard[0] == 0 < heard[1]
+    assert heard == sorted(heard)
+
+
+def test_one_sound_among_others_that_a_recording_has_too_says_little(
+    pair: tuple[Path, Catalogue],
+) -> None:
+    reads_again, law, archive = rehearing(pair[1])
+    for shared_s, is_much in ((2.4, False), (6.0, True)):
         query = music(36, 10)
         query[3 * SR : round((3 + shared_s) * SR)] = music(31, 30)[
             13 * SR : round((13 + shared_s) * SR)
         ]
         samples = soxr.resample(query, SR, RATE)
-        assert bool(reads_again.proven(samples, [place(archive, 0, 10.0, 5.0)])) == is_proven
+        assert is_heard(law, reads_again.heard(samples, [place(archive, 0, 10.0, 5.0)])) == is_much
 
 
 def test_the_likeliest_repetition_gives_way_only_to_one_that_clearly_correlates_more(
@@ -453,3 +507,14 @@ def test_a_folder_that_may_not_be_entered_is_a_file_that_cannot_be_read(
     assert recorded(first_frame, RATE, within_frame=first_frame) is None
     (reason,) = unread.values()
     assert "Permission denied" in reason
+
+
+def test_what_goes_with_another_moment_better_is_no_repetition(
+    pair: tuple[Path, Catalogue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads_again, _, archive = rehearing(pair[1])
+    first, other = place(archive, 0, 10.0, 20.0, 2.2), place(archive, 2, 4.0, 20.0, 2.0)
+    for distinctness, chosen in ((0.7, first), (1.1, other)):
+        heard = {0: Agreement(1.2, 0.1, 0.0, (0, 10)), 1: Agreement(distinctness, 0.3, 0, (0, 10))}
+        monkeypatch.setattr(reads_again, "_agreements", lambda *_, heard=heard: heard.items())
+        assert reads_again.likeliest(excerpt(0), [first, other]) is chosen

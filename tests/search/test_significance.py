@@ -1,8 +1,9 @@
 """Probabilities of false matches and the scores that belong to them."""
 
+import numpy as np
 import pytest
 
-from search.significance import Law, p_agreement
+from search.significance import Law, p_agreement, p_together
 
 HOUR_S = 3600.0
 
@@ -52,15 +53,39 @@ def test_a_small_archive_counts_as_that_of_the_fit(archive_s: float) -> None:
     assert Law.of(duration_s=5, archive_s=archive_s) == of_the_fit
 
 
-def test_a_more_distinct_correlation_is_less_likely_chance() -> None:
-    for duration_s in (1, 2, 3, 5, 10, 15):
-        at = [p_agreement(distinctness, duration_s) for distinctness in (0.0, 0.8, 1.0, 1.3, 1.8)]
-        assert at == sorted(at, reverse=True)
-        assert at[0] > 0.99
-        assert at[2] > 1e-4
-        assert at[4] == 1e-5
+@pytest.mark.parametrize(
+    ("duration_s", "known_p"), [(1, 0.002), (2, 0.002), (5, 1e-5), (10, 1e-5), (15, 1e-5)]
+)
+def test_a_more_distinct_correlation_is_less_likely_chance(
+    duration_s: float, known_p: float
+) -> None:
+    at = [p_agreement(distinctness, duration_s) for distinctness in np.arange(0.6, 2.6, 0.1)]
+    assert at == sorted(at, reverse=True)
+    assert len(set(at)) == len(at)
+    assert p_agreement(0.0, duration_s) > 0.99
+    assert at[3] > 1e-3
+    # Beyond what is known of it, chance is not taken to fall as fast.
+    steps = np.diff(np.log(at))
+    fast = [step for step, p in zip(steps, at[1:], strict=True) if 1.1 * known_p < p < 0.1]
+    slow = [step for step, p in zip(steps, at[:-1], strict=True) if p < 0.9 * known_p]
+    assert np.mean(slow) == pytest.approx(np.mean(fast) / 4, rel=0.05)
 
 
-def test_no_correlation_is_surer_than_was_ever_seen() -> None:
-    assert p_agreement(50.0, 10) == p_agreement(1e6, 10) == 1e-5
-    assert p_agreement(1.2, 2) > p_agreement(1.2, 10)
+def test_no_correlation_is_surer_than_a_billion_to_one() -> None:
+    assert p_agreement(50.0, 10) == p_agreement(1e6, 10) == p_agreement(50.0, 2) == 1e-9
+    assert p_agreement(0.9, 2) > p_agreement(0.9, 10)
+    assert p_agreement(1.5, 5) < p_agreement(1.5, 4) < p_agreement(1.5, 3) < p_agreement(1.5, 2)
+
+
+def test_two_probabilities_say_together_what_their_product_says_by_chance() -> None:
+    drawn = np.random.default_rng(1).random((100_000, 2))
+    for p, other_p in ((1.0, 0.1), (0.2, 0.3), (0.05, 0.02)):
+        as_small = float((drawn.prod(axis=1) <= p * other_p).mean())
+        assert p_together(p, other_p) == pytest.approx(as_small, rel=0.06)
+        assert p_together(other_p, p) == p_together(p, other_p)
+
+
+def test_one_sure_thing_is_no_surer_for_another_that_says_nothing() -> None:
+    assert p_together(1.0, 1.0) == 1.0
+    assert 1e-5 < p_together(1e-5, 1.0) < 2e-4
+    assert p_together(0.0, 0.5) == 0.0

@@ -205,7 +205,14 @@ def test_where_the_query_itself_is_too_little_that_is_said(catalogue: Path, tmp_
         "Nothing in the archive matches.",
         f"Nothing in the archive matches: {SILENT}.",
     ]
-    assert "What may help" in out
+    assert out.splitlines()[-1] == (
+        "What may help: a longer excerpt with more sound, or --max-change 10 for a tape at the "
+        "wrong speed."
+    )
+    out, _ = echoic("identify", late, "--p-false", "1e-6", "--max-change", 10, catalogue=catalogue)
+    assert out.splitlines()[-1] == (
+        "What may help: a longer excerpt with more sound, or --p-false 0.001, as usual."
+    )
     out, _ = echoic("identify", late, silent, "--json", catalogue=catalogue)
     assert [answer["too_little"] for answer in json.loads(out)] == [None, SILENT]
     out, _ = echoic("identify", late, silent, "--csv", catalogue=catalogue)

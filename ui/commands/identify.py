@@ -25,6 +25,7 @@ from ui.commands.index import NOTHING_DONE, SOME_FAILED
 from ui.commands.matches import (
     MOST_CHANGE,
     STANDARD_INPUT,
+    USUAL_P,
     Answer,
     CsvDisplay,
     CueDisplay,
@@ -59,11 +60,10 @@ def acceptance_options(command: Command) -> Command:
         click.option(
             "--p-false",
             type=Percent(1e-12, 0.5),
-            default=1e-3,
+            default=USUAL_P,
             show_default=True,
             metavar="PROBABILITY",
-            help="The chance of a false match that is accepted for each query. Below 1e-5 "
-            "fingerprints alone decide.",
+            help="The chance of a false match that is accepted for each query.",
         ),
         click.option(
             "--max-change",
@@ -203,7 +203,11 @@ def identify(
 
     unread: dict[int, str] = {}
     several = len(given) > 1 or Path(given[0]).is_dir()
-    table = TableDisplay(named=several, may_change_more=most_change < MOST_CHANGE)
+    more_may_help = {
+        f"--p-false {USUAL_P:g}, as usual": p_false < USUAL_P,
+        f"--max-change {MOST_CHANGE:.0f} for a tape at the wrong speed": most_change < MOST_CHANGE,
+    }
+    table = TableDisplay(named=several, hints=[hint for hint, may in more_may_help.items() if may])
     show = formats[0]() if formats else table
     with open_catalogue(location) as catalogue, tempfile.TemporaryDirectory() as folder:
         engine = FingerprintEngine(

@@ -1,6 +1,7 @@
 """How ``echoic identify`` shows what it found: lines for people, JSON, CSV, a cue sheet."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT = "-"
 MOST_CHANGE = 10.0
+USUAL_P = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +146,14 @@ class CueDisplay(Display):
 
 
 class TableDisplay(Display):
-    """A line a match, below the name of its query if there are several."""
+    """A line a match, below the name of its query if there are several.
 
-    def __init__(self, *, named: bool, may_change_more: bool) -> None:
+    `hints` are what else may help where nothing was found.
+    """
+
+    def __init__(self, *, named: bool, hints: Sequence[str]) -> None:
         self._named = named
-        self._may_change_more = may_change_more
+        self._hints = hints
         self._n_with = self._n_without = self._n_failed = 0
         self._more_may_help = self._begun = False
 
@@ -192,9 +197,7 @@ class TableDisplay(Display):
                 f"{self._n_without} not, {self._n_failed} failed."
             )
         if self._more_may_help:
-            hints = ["a longer excerpt with more sound"]
-            if self._may_change_more:
-                hints.append(f"--max-change {MOST_CHANGE:.0f} for a tape at the wrong speed")
+            hints = ["a longer excerpt with more sound", *self._hints]
             click.echo(f"What may help: {', or '.join(hints)}.")
 
 
