@@ -54,8 +54,7 @@ class Agreement:
         and nowhere around.
     correlation : float
         How much they are the same, so that places can be compared: the mean correlation of the
-        query's tenths but for the three best, both whitened by the query's spectrum. 1 for the very
-        same sound, 0 for another.
+        query's tenths but for the three best. About 1 for the very same sound, 0 for another.
     late_s : float
         How much later than expected it lies in the passage, in seconds.
     extent_s : tuple of float
@@ -84,8 +83,7 @@ class Waveform:
         self._n_margin = round(MARGIN_S * sr)
         self._length = len(samples) + 2 * self._n_margin
         self._n_transformed: int = fft.next_fast_len(self._length, real=False)
-        self._power = _power(samples)
-        self._query = _whitened(samples, sr, self._power)
+        self._query = _whitened(samples, sr)
         self._spectrum = fft.rfft(self._query, self._n_transformed)
 
     @property
@@ -102,7 +100,7 @@ class Waveform:
             Begins `MARGIN_S` before the place where the query is expected; zeros where there is no
             sound.
         """
-        white = _whitened(passage, self._sr, _power(passage))
+        white = _whitened(passage, self._sr)
         spectrum = fft.rfft(white, self._n_transformed)
         by_lag = self._analytic(np.conj(self._spectrum) * spectrum)[: 2 * self._n_margin + 1]
         size = np.abs(by_lag)
@@ -117,16 +115,23 @@ class Waveform:
         first_part, end_part = _stretch(parts)
         return Agreement(
             _PARTS * _of_the_rest(parts) / float(elsewhere),
-            self._sameness(passage, lag, _between_samples(size[lag - 1 : lag + 2])),
+            self._sameness(white, spectrum, lag, _between_samples(size[lag - 1 : lag + 2])),
             (lag - self._n_margin) / self._sr,
             (first_part * part_s, end_part * part_s),
         )
 
-    def _sameness(self, passage: NDArray[np.float32], lag: int, late: float) -> float:
-        """Return the correlation, both whitened alike, at a lag and a part of a sample."""
-        white = _whitened(passage, self._sr, self._power)
-        spectrum = fft.rfft(white, self._n_transformed)
-        # Half a sample would take a third from it.
+    def _sameness(
+        self,
+        white: NDArray[np.float32],
+        spectrum: NDArray[np.complex64],
+        lag: int,
+        late: float,
+    ) -> float:
+        """Return the correlation with a whitened passage at a lag and a part of a sample.
+
+        Half a sample would take a third from it. By tenths, since each is as loud as what lies
+        around it in the passage lets it be.
+        """
         cycles = np.arange(len(spectrum)) * (late / self._n_transformed)
         parts = self._by_part(spectrum * np.exp(2j * np.pi * cycles).astype(np.complex64), lag)
         there = white[lag : lag + len(self._query)]
@@ -150,13 +155,12 @@ class Waveform:
         return analytic
 
 
-def _whitened(
-    samples: NDArray[np.float32], sr: int, power: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """Make all moments as loud as one another, and all frequencies of a sound of this power."""
+def _whitened(samples: NDArray[np.float32], sr: int) -> NDArray[np.float32]:
+    """Make all frequencies, and all moments, as loud as one another."""
     n_transformed = fft.next_fast_len(len(samples), real=True)
     spectrum = fft.rfft(samples, n_transformed)
     hz = np.linspace(0, sr / 2, len(spectrum))
+    power = _power(samples)
     at_hz = np.linspace(0, sr / 2, len(power))
     smooth = np.interp(hz, at_hz, power) + 10 ** (_FAINTEST_DB / 10) * power.max()
     outside = (hz < _LOWEST_HZ) | (hz > _HIGHEST * sr / 2)

@@ -128,7 +128,7 @@ def test_parts_of_a_sample_and_louder_neighbours_take_nothing_from_what_is_the_s
     cycles = np.fft.rfftfreq(len(recording)) * late
     moved = np.fft.irfft(np.fft.rfft(recording) * np.exp(2j * np.pi * cycles), len(recording))
     found = agreement(moved[start : start + n].astype(np.float32), loud, start)
-    assert found.correlation > 0.85
+    assert found.correlation > 0.83
     other = agreement(narrow(music(4))[:n], loud, start)
     assert other.correlation < 0.1
 
