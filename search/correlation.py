@@ -184,10 +184,13 @@ def _power(samples: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _between_samples(three: NDArray[np.float32]) -> float:
-    """Return how many samples after the middle one of three a parabola through them peaks."""
+    """Return how many samples after the middle one of three a parabola through them peaks.
+
+    At most half a sample, since at the end of what was looked at the middle may not be the largest.
+    """
     before, peak, after = map(float, three)
     bend = before - 2 * peak + after
-    return 0.5 * (before - after) / bend if bend < 0 else 0.0
+    return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0
 
 
 def _sums(values: NDArray[np.float32]) -> NDArray[np.float64]:

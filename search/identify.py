@@ -129,13 +129,19 @@ class Matcher:
             found = self._tuned(verifier, found)
         else:
             changed = self._beyond_beat(verifier, self._changed(verifier, peaks))
-            found = self._heard(samples, self._all_beyond_beat(verifier, found), changed)
+            found = self._all_beyond_beat(verifier, found)
+            found = self._heard(samples, found, changed, every=every)
         if every:
             return self._all_beyond_beat(verifier, found)
         return self._settled(samples, verifier, peaks, found)
 
     def _heard(
-        self, samples: NDArray[np.float32], found: list[Candidate], changed: list[Candidate]
+        self,
+        samples: NDArray[np.float32],
+        found: list[Candidate],
+        changed: list[Candidate],
+        *,
+        every: bool,
     ) -> list[Candidate]:
         """Return all candidates, those heard in recordings among them.
 
@@ -146,9 +152,9 @@ class Matcher:
         if heard and best_score(changed) >= self._sure[1]:
             if changed[0].evidence.likeness > _CLEARLY * heard[0].evidence.likeness:
                 heard = []
-            else:
+            elif best_score(heard) >= self._sure[1] and not every:
                 changed = []
-        return ranked([*heard, *_elsewhere([*found, *changed], heard)])
+        return ranked([*heard, *_not_covered([*found, *changed], heard)])
 
     def _quickly(self, verifier: Verifier, peaks: QueryPeaks) -> tuple[list[Candidate], bool]:
         """Weigh the first places; say also whether no other has nearly as many votes as the best.
@@ -364,12 +370,15 @@ class Matcher:
         return Candidate(self._weigh(verifier, place, change), change, 2, candidate.price)
 
 
-def _elsewhere(others: list[Candidate], known: list[Candidate]) -> list[Candidate]:
-    """Leave out what lies at a place that is known."""
+def _not_covered(others: list[Candidate], known: list[Candidate]) -> list[Candidate]:
+    """Leave out what lies at a place that is known, and is no surer."""
     return [
         one
         for one in others
-        if all(abs(one.evidence.frame - it.evidence.frame) > _SAME_PLACE for it in known)
+        if all(
+            abs(one.evidence.frame - it.evidence.frame) > _SAME_PLACE or one.score > it.score
+            for it in known
+        )
     ]
 
 

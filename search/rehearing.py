@@ -33,6 +33,7 @@ OnUnread = Callable[[int, str], None]
 
 _SHORTEST_S = 2.0  # of a query; how well chance goes with less is not known
 _PROVEN = 1e-5  # the probability from which on sound alone proves a place
+_CHOICES = 2  # what sound may say is one more chance for a false match
 _NEARLY = 0.85  # of the surest score; which of the places that reach it is the one, is to be heard
 _APART = 4  # frames between places that are not the same
 _CLEARLY = 1.1  # times the correlation of the likeliest is what makes another the likeliest
@@ -138,11 +139,11 @@ class Rehearing:
         self._on_unread = on_unread
 
     def heard(self, samples: NDArray[np.float32], found: Sequence[Candidate]) -> list[Candidate]:
-        """Return those of a query's candidates for which their recordings' sound speaks as well.
+        """Return those of a query's candidates of which sound makes surer.
 
-        A place is as likely chance as sound and landmarks say together, unless a beat explains what
-        its landmarks say: one drum machine sounds like itself as well. Then, and where landmarks
-        say nothing, sound has to prove it alone.
+        Sound and landmarks speak together, unless a beat explains what landmarks say, or nobody
+        asked whether it does: one drum machine sounds like itself as well. Then sound has to prove
+        a place alone.
 
         Returns
         -------
@@ -153,40 +154,32 @@ class Rehearing:
         duration_s = len(samples) / self._sr
         if duration_s < _SHORTEST_S:
             return []
-        heard: list[tuple[float, Candidate]] = []
+        heard: dict[int, tuple[Agreement, Candidate]] = {}
         for number, agreement in self._agreements(samples, found, _by_evidence):
             one = found[number]
             p_false = self._p_false(one, p_agreement(agreement.distinctness, duration_s))
             if p_false < self._law.p_false(one.score):
                 score = self._law.threshold(p_false)
-                heard.append((agreement.correlation, self._heard(one, agreement, score)))
+                heard[number] = agreement, self._heard(one, agreement, score)
         if not heard:
             return []
-        surest = max(one.score for _, one in heard)
-        rivals = [(correlation, one) for correlation, one in heard if one.score >= _NEARLY * surest]
-        _, first = max(rivals, key=lambda both: both[0])
-        evidence = replace(first.evidence, score=surest + _FIRST)
-        others = (one for _, one in heard if one is not first)
-        return [replace(first, evidence=evidence), *ranked(others)]
+        surest = max(heard, key=lambda number: heard[number][1].score)
+        score = heard[surest][1].score
+        near = {
+            number: agreement
+            for number, (agreement, one) in heard.items()
+            if one.score >= _NEARLY * score
+        }
+        chosen = heard[_best(near, surest, len(samples), clearly=1.0)][1]
+        first = replace(chosen, evidence=replace(chosen.evidence, score=score + _FIRST))
+        return [first, *ranked(one for _, one in heard.values() if one is not chosen)]
 
     def likeliest(self, samples: NDArray[np.float32], found: Sequence[Candidate]) -> Candidate:
-        """Return that of several repetitions which correlates clearly best, or else the first.
-
-        What goes with some other moment better than with the one that is meant is not there.
-        """
+        """Return that of several repetitions which correlates clearly best, or else the first."""
         heard = dict(self._agreements(samples, found, _by_likeness))
         if 0 not in heard:
             return found[0]  # nothing to compare the others with
-        first = heard[0]
-        there = [
-            number
-            for number, one in heard.items()
-            if one.distinctness >= min(1.0, first.distinctness)
-        ]
-        best = max(there, key=lambda number: heard[number].correlation)
-        by_chance = _LEAST_DEVIATIONS / len(samples) ** 0.5
-        least = max(_CLEARLY * first.correlation, by_chance)
-        return found[best] if heard[best].correlation > least else found[0]
+        return found[_best(heard, 0, len(samples), clearly=_CLEARLY)]
 
     def _agreements(
         self,
@@ -213,9 +206,9 @@ class Rehearing:
 
     def _p_false(self, one: Candidate, by_sound: float) -> float:
         """Return how likely chance is, by sound and landmarks."""
-        has_beat = one.left is not None and one.left < 1
-        together = 1.0 if has_beat else p_together(self._law.p_false(one.score), by_sound)
-        return min(by_sound, together) if by_sound <= _PROVEN else together
+        together = p_together(self._law.p_false(one.score), by_sound) if one.left == 1 else 1.0
+        p_false = min(by_sound, together) if by_sound <= _PROVEN else together
+        return min(1.0, _CHOICES * p_false)
 
     def _heard(self, one: Candidate, agreement: Agreement, score: float) -> Candidate:
         frame = one.evidence.frame + agreement.late_s / self._frame_s
@@ -227,6 +220,19 @@ class Rehearing:
             left=1.0,
             heard=(first_s / self._frame_s, last_s / self._frame_s),
         )
+
+
+def _best(heard: Mapping[int, Agreement], first: int, n_samples: int, *, clearly: float) -> int:
+    """Return which of several places correlates best, so many times as much as the first, or that.
+
+    What goes with some other moment better than with the one that is meant is not there.
+    """
+    least = min(1.0, heard[first].distinctness)
+    there = [number for number, one in heard.items() if one.distinctness >= least]
+    best = max(there, key=lambda number: heard[number].correlation)
+    by_chance = _LEAST_DEVIATIONS / n_samples**0.5
+    enough = max(clearly * heard[first].correlation, by_chance)
+    return best if heard[best].correlation > enough else first
 
 
 def pass_over(recording_id: int, reason: str) -> None:

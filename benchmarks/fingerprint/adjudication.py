@@ -4,7 +4,7 @@ Collections of sounds are cut from one another, and no search for such pairs bef
 So each answer to an excerpt that should have none is looked at again, by waveforms alone: where the
 excerpt's sources and the recording are the same for a good second, the answer is not false, and
 the excerpt counts for nothing. (Pooling, as evaluations of retrieval do it: what a system found is
-judged, by a rule that knows nothing of the system.)
+judged, by waveforms as they are before any damage, whatever the system made of them.)
 
 Both are whitened first, for rumble goes well with any rumble and a tone with any tone of its pitch.
 Each 0.4 s of the excerpt then picks the one place of the whole recording that it goes best with:
@@ -30,7 +30,7 @@ _DECIMATE = 2
 _WINDOW_S, _HOP_S = 0.4, 0.1
 _LEAST_CORRELATION = 0.3
 _SAME_LAG_S = 0.001
-_LEAST_WINDOWS = 8  # that agree on one lag: 1.1 s
+_LEAST_WINDOWS = 8  # that agree on one lag: 1.1 s if they adjoin
 _LEAST_LEVEL = 1e-3
 _BAND_HZ = (80.0, 3800.0)
 _SMOOTH_HZ = 60.0  # over which spectra are smoothed that sounds are whitened by

@@ -35,7 +35,7 @@ KINDS = ("matches", "negatives", "copies")
 EXCERPTS = {"dev": 70, "test": 210}
 NEGATIVES = {"dev": 1000, "test": 1500}
 DRAWS = {"dev": 1, "test": 2}
-"""Which draw is reported. What was looked at while things were chosen were those before."""
+"""Which draw is reported. Those up to the third were looked at while things were chosen."""
 
 TOLERANCE_S = 0.5
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import signal
 
-from search.correlation import MARGIN_S, Agreement, Waveform
+from search.correlation import MARGIN_S, Agreement, Waveform, _between_samples
 from tests.search.test_beats import loop
 from tests.search.test_fingerprints import SR, music
 
@@ -138,3 +138,10 @@ def test_half_of_a_passage_is_not_the_whole(recording: NDArray[np.float32]) -> N
     silent[100_000:] = recording[100_000:]
     half = agreement(recording[80_000:120_000], silent, 80_000)
     assert 0 <= half.correlation < 0.5
+
+
+def test_a_peak_between_samples_is_at_most_half_of_one_away() -> None:
+    curve = [1 - (at - 0.3) ** 2 for at in (-1, 0, 1)]
+    assert _between_samples(np.array(curve, dtype=np.float32)) == pytest.approx(0.3, abs=1e-4)
+    for three, late in (((1, 2, 2.999), 0.5), ((2.9, 2, 1), -0.5), ((1, 1, 1), 0), ((2, 1, 2), 0)):
+        assert _between_samples(np.array(three, dtype=np.float32)) == late

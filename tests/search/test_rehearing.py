@@ -24,6 +24,7 @@ from search.correlation import Agreement
 from search.evidence import Evidence
 from search.fingerprint_candidates import Candidate
 from search.fingerprints import FingerprintEngine
+from search.identify import Matcher
 from search.rehearing import RecordedSound, Rehearing, pass_over, unread_note
 from search.significance import Law
 from tests.search.test_fingerprints import SR, add, ask, index, music, name_of, save
@@ -361,12 +362,11 @@ def test_of_places_that_are_heard_the_one_that_correlates_most_comes_first_as_su
     assert all(law.p_false(one.score) > 0.01 for one in others)
 
 
-def test_a_place_that_fingerprints_are_surer_of_keeps_its_score(
+def test_a_place_that_landmarks_are_surer_of_keeps_its_score(
     pair: tuple[Path, Catalogue],
 ) -> None:
     reads_again, law, archive = rehearing(pair[1])
-    elsewhere = replace(place(archive, 2, 4.0, 20.0), left=None)
-    assert law.p_false(elsewhere.score) < 1e-5
+    elsewhere = replace(place(archive, 2, 4.0, law.threshold(2e-4)), price=0.0, left=1.0)
     assert reads_again.heard(excerpt(0), [elsewhere]) == []
 
 
@@ -375,7 +375,7 @@ def test_landmarks_and_sound_make_a_place_surer_together_than_either(
 ) -> None:
     reads_again, law, archive = rehearing(pair[1])
     scores = [law.threshold(p) for p in (0.5, 0.1, 0.01, 1e-3)]
-    likely = [replace(place(archive, 0, 10.0, score), price=0.0, left=None) for score in scores]
+    likely = [replace(place(archive, 0, 10.0, score), price=0.0, left=1.0) for score in scores]
     together = []
     noisy = excerpt(-20)[: 3 * RATE]
     (by_sound,) = reads_again.heard(noisy, [place(archive, 0, 10.0, 0.0)])
@@ -393,10 +393,10 @@ def test_what_a_beat_explains_of_landmarks_sound_does_not_add_to(
     reads_again, law, archive = rehearing(pair[1])
     short = excerpt(-20)[: round(2.1 * RATE)]
     likely = replace(place(archive, 0, 10.0, law.threshold(0.01)), price=0.0)
-    (alone,) = reads_again.heard(short, [replace(likely, left=None)])
-    (asked,) = reads_again.heard(short, [replace(likely, left=1.0)])
-    assert law.p_false(alone.score) == law.p_false(asked.score) < 1e-3
-    assert reads_again.heard(short, [replace(likely, left=0.99)]) == []
+    (alone,) = reads_again.heard(short, [replace(likely, left=1.0)])
+    assert law.p_false(alone.score) < 1e-3
+    for left in (0.99, None):  # some of it, or nobody asked
+        assert reads_again.heard(short, [replace(likely, left=left)]) == []
     # But ten seconds of it prove it, whatever the beat.
     (proven,) = reads_again.heard(excerpt(10), [replace(likely, left=0.0)])
     assert law.p_false(proven.score) < 1e-5
@@ -518,3 +518,55 @@ def test_what_goes_with_another_moment_better_is_no_repetition(
         heard = {0: Agreement(1.2, 0.1, 0.0, (0, 10)), 1: Agreement(distinctness, 0.3, 0, (0, 10))}
         monkeypatch.setattr(reads_again, "_agreements", lambda *_, heard=heard: heard.items())
         assert reads_again.likeliest(excerpt(0), [first, other]) is chosen
+
+
+def test_a_sure_change_of_speed_stands_against_what_was_heard_unless_that_is_proven(
+    pair: tuple[Path, Catalogue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads_again, law, archive = rehearing(pair[1])
+    sure = law.threshold(1e-5), law.threshold(1e-4)
+    matcher = Matcher(
+        archive, LandmarkFingerprinter(), sure=sure, changes=(), rehearing=reads_again
+    )
+
+    def likely(number: int, onset_s: float, p_false: float, likeness: float) -> Candidate:
+        one = place(archive, number, onset_s, law.threshold(p_false), likeness)
+        return replace(one, price=0.0, left=1.0)
+
+    def told(heard: Candidate, changed: Candidate, *, every: bool = False) -> list[Candidate]:
+        monkeypatch.setattr(reads_again, "heard", lambda *_: [heard])
+        return matcher._heard(excerpt(0), [], [changed], every=every)
+
+    weak, proven = likely(0, 10.0, 0.01, 1.3), likely(0, 10.0, 1e-6, 1.3)
+    change, alike = likely(2, 4.0, 1e-7, 1.4), likely(2, 4.0, 1e-7, 2.0)
+    assert told(weak, change) == [change, weak]
+    assert told(proven, change) == [proven]
+    assert told(proven, change, every=True) == [change, proven]
+    assert told(proven, alike) == [alike]
+    unsure = likely(2, 4.0, 1e-3, 2.0)
+    assert told(proven, unsure) == [proven, unsure]
+    # At the same place what is surer stays, and what is not goes.
+    surer, less = likely(0, 10.03, 5e-4, 1.4), likely(0, 10.03, 0.02, 1.4)
+    assert told(weak, surer) == [surer, weak]
+    assert told(weak, less) == [weak]
+
+
+def test_which_of_near_places_it_is_the_better_correlation_tells_if_it_is_no_chance(
+    pair: tuple[Path, Catalogue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads_again, _, archive = rehearing(pair[1])
+    found = [place(archive, number, onset_s, 0.0) for number, onset_s in ((0, 10.0), (2, 4.0))]
+
+    def first(*given: tuple[float, float]) -> tuple[bool, float]:
+        heard = {n: Agreement(ratio, like, 0.0, (0, 10)) for n, (ratio, like) in enumerate(given)}
+        monkeypatch.setattr(reads_again, "_agreements", lambda *_: heard.items())
+        best = reads_again.heard(excerpt(0), found)[0]
+        return abs(best.evidence.frame - found[0].evidence.frame) < 1, best.score
+
+    surest, score = first((1.8, 0.1), (1.6, 0.3))
+    assert not surest
+    assert score == pytest.approx(first((1.8, 0.1), (1.2, 0.3))[1])  # as sure as the surest
+    assert not first((1.8, 0.1), (1.6, 0.105))[0]
+    assert first((1.8, 0.1), (0.9, 0.3))[0]  # goes better with another moment
+    assert first((2.5, 0.1), (1.2, 0.3))[0]  # far less sure
+    assert first((1.8, 0.0), (1.8, 0.01))[0]  # as chance would
