@@ -6,8 +6,9 @@ Run from the project's root::
 
 The laws of `search.significance` are fitted to the held-out excerpts of the split `dev`, then shown
 against those of the split `test`; and in parts of the archive, for how they grow with its size.
-Every query is searched for as `echoic identify` does it. That of correlations is of the largest
-distinctness of the places of a query that are read again.
+Every query is searched for as `echoic identify` does it. The law of scores is of what landmarks
+say, before any file is read again; that of correlations is of the largest distinctness of the
+places of a query that are. What comes out in the end is told by the law of scores, too.
 """
 
 # ruff: noqa: E402 - the number of threads must be set before the libraries are loaded
@@ -38,7 +39,7 @@ from indexer.fingerprint_places import open_fingerprints
 from indexer.landmarks import LandmarkFingerprinter
 from search.changes import changes_within
 from search.correlation import Agreement
-from search.fingerprint_candidates import Candidate
+from search.fingerprint_candidates import Candidate, best_score
 from search.fingerprints import SURE, WORTH_KEEPING
 from search.identify import Matcher
 from search.rehearing import RecordedSound, Rehearing, pass_over
@@ -79,11 +80,39 @@ class _Noting(Rehearing):
             yield number, agreement
 
 
+class _NotingMatcher(Matcher):
+    """Notes the best score before files are read again, if they are."""
+
+    by_landmarks: float | None = None
+
+    def _heard(
+        self,
+        samples: NDArray[np.float32],
+        found: list[Candidate],
+        changed: list[Candidate],
+        *,
+        every: bool,
+    ) -> list[Candidate]:
+        self.by_landmarks = max(best_score(found), best_score(changed))
+        return super()._heard(samples, found, changed, every=every)
+
+
 @dataclass(frozen=True, slots=True)
 class _Best:
-    """What a query got at most; a distinctness of 0 where nothing was read again."""
+    """What a query got at most.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        With what files say.
+    by_landmarks : float
+        The best score before they were read.
+    distinctness : float
+        The largest; 0 where nothing was read again.
+    """
 
     outcome: Outcome
+    by_landmarks: float
     distinctness: float
 
 
@@ -103,10 +132,9 @@ class _Asker:
         self._archive_s = self._index.n_frames * fingerprinter.frame_s
 
     def ask(self, query: Query) -> _Best:
-        asked = (query.degradation, query.name, query.offset_s)
         law = Law.of(duration_s=len(query.samples) / SR, archive_s=self._archive_s)
         rehearing = _Noting(self._sound, law, self._fingerprinter, on_unread=pass_over)
-        matcher = Matcher(
+        matcher = _NotingMatcher(
             self._index,
             self._fingerprinter,
             sure=(law.threshold(SURE[0]), law.threshold(SURE[1])),
@@ -116,14 +144,17 @@ class _Asker:
             rehearing=rehearing,
         )
         found = matcher.candidates(soxr.resample(query.samples, SR, 8000))
-        if not found:
-            return _Best(Outcome(*asked, "", 0.0, False, 0.0, 1.0, 0.0), 0.0)
-        first, last = found[0].extent
-        middle = round(found[0].evidence.frame + (first + last) / 2)
+        name = self._name(found[0]) if found else ""
+        asked = (query.degradation, query.name, query.offset_s)
+        outcome = Outcome(*asked, name, 0.0, False, best_score(found), 1.0, 0.0)
+        by_landmarks = outcome.score if matcher.by_landmarks is None else matcher.by_landmarks
+        return _Best(outcome, by_landmarks, rehearing.largest)
+
+    def _name(self, candidate: Candidate) -> str:
+        first, last = candidate.extent
+        middle = round(candidate.evidence.frame + (first + last) / 2)
         ids, _ = self._index.locate(np.array([middle], dtype=np.int64))
-        name = self._names.get(int(ids[0]), "")
-        outcome = Outcome(*asked, name, 0.0, False, found[0].score, 1.0, 0.0)
-        return _Best(outcome, rehearing.largest)
+        return self._names.get(int(ids[0]), "")
 
 
 def _start(folder: Path) -> None:
@@ -134,16 +165,14 @@ def _ask(query: Query) -> _Best:
     return _Asker.here.ask(query)
 
 
-def _largest(
+def _asked(
     folder: Path, corpus: Corpus, queries: list[Query], seconds: float, jobs: int
-) -> tuple[Values, Values]:
-    """Return the best score of each query, and its largest distinctness if any was read again."""
+) -> list[_Best]:
+    """Ask for queries; leave out those whose answer turns out to hold their sound."""
     with ProcessPoolExecutor(jobs, initializer=_start, initargs=(folder,)) as pool:
         best = list(pool.map(_ask, queries, chunksize=16))
     kept = set(map(id, without_shared(corpus.store, seconds, [one.outcome for one in best])))
-    best = [one for one in best if id(one.outcome) in kept]
-    heard = [one.distinctness for one in best if one.distinctness > 0]
-    return np.array([one.outcome.score for one in best]), np.array(heard)
+    return [one for one in best if id(one.outcome) in kept]
 
 
 def _index(folder: Path, corpus: Corpus, share: float) -> float:
@@ -176,20 +205,22 @@ def main() -> None:
             for split in chosen.splits if share == 1 else chosen.splits[:1]:
                 for seconds in chosen.durations:
                     queries = load_queries(split, seconds, "negatives", cache=chosen.cache)
-                    values = _largest(folder, corpus, queries, seconds, chosen.jobs)
-                    results.append(_report(split, seconds, hours, *values))
+                    best = _asked(folder, corpus, queries, seconds, chosen.jobs)
+                    results.append(_report(split, seconds, hours, best))
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results), encoding="utf-8")
 
 
-def _report(
-    split: str, seconds: float, hours: float, scores: Values, heard: Values
-) -> dict[str, object]:
+def _report(split: str, seconds: float, hours: float, best: list[_Best]) -> dict[str, object]:
     law = Law.of(duration_s=seconds, archive_s=hours * 3600)
+    scores = np.array([one.by_landmarks for one in best])
+    together = np.array([one.outcome.score for one in best])
+    heard = np.array([one.distinctness for one in best if one.distinctness > 0])
     print(f"{split} {seconds:g} s, {hours:.2f} h")
-    mode, scale = _told("scores", scores, law.p_false)
+    mode, scale = _told("scores of landmarks", scores, law.p_false)
     if len(heard):
         _told("distinctness", heard, lambda value: p_agreement(value, seconds))
+    _told("scores with sound", together, law.p_false)
     return {
         "split": split,
         "seconds": seconds,
@@ -198,6 +229,7 @@ def _report(
         "scale": scale,
         "scores": np.round(np.sort(scores), 3).tolist(),
         "distinctness": np.round(np.sort(heard), 3).tolist(),
+        "together": np.round(np.sort(together), 3).tolist(),
     }
 
 

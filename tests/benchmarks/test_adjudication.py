@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import soxr
 
-from benchmarks.fingerprint.adjudication import agree
+from benchmarks.fingerprint.adjudication import agree, windows_that_agree
 from benchmarks.fingerprint.materials import SR, Samples
 
 
@@ -51,3 +52,29 @@ def test_unlike_sounds_and_steady_tones_of_one_pitch_are_not_the_same() -> None:
     t = np.arange(4 * SR) / SR
     tones = [np.sin(2 * np.pi * hz * t).astype(np.float32) for hz in (440.0, 440.7)]
     assert not agree(tones[0] + 0.1 * noise(1, 4), tones[1] + 0.1 * noise(2, 4))
+
+
+@pytest.mark.parametrize(("shared_s", "n_windows"), [(1.0, 7), (1.1, 8), (2.0, 17)])
+def test_every_tenth_of_a_second_a_window_of_what_is_shared_speaks_for_it(
+    shared_s: float, n_windows: int
+) -> None:
+    # At an end and a beginning, so that no window lies half in what is shared.
+    shared = noise(1, shared_s)
+    source, recording = np.concatenate([noise(2, 2), shared]), np.concatenate([shared, noise(3, 2)])
+    assert windows_that_agree(source, recording) == n_windows
+    assert agree(source, recording) == (n_windows >= 8)
+
+
+@pytest.mark.parametrize(("correlation", "is_same"), [(0.22, False), (0.38, True)])
+def test_windows_have_to_correlate(correlation: float, is_same: bool) -> None:
+    shared = noise(1, 3)
+    hidden = correlation * shared + np.sqrt(1 - correlation**2) * noise(2, 3)
+    assert agree(hidden, np.concatenate([noise(3, 2), shared])) == is_same
+
+
+@pytest.mark.parametrize(("percent", "is_same"), [(0.05, True), (0.3, False)])
+def test_windows_have_to_agree_on_one_lag(percent: float, is_same: bool) -> None:
+    shared = noise(1, 1.6)
+    drifting = soxr.resample(shared, SR * 1000, SR * (1000 + 10 * percent), quality="VHQ")
+    source = drifting[: len(shared)].astype(np.float32)
+    assert agree(source, np.concatenate([noise(3, 2), shared, noise(4, 2)])) == is_same
