@@ -1,5 +1,7 @@
 """Draws how often excerpts that are not in the archive reach a score, and what the law says.
 
+Scores are those that `echoic identify` tells, landmarks and sound together.
+
 Run from the project's root, after `benchmarks.fingerprint.significance`::
 
     python -m benchmarks.fingerprint.curve docs/fingerprint-curve.svg
@@ -58,7 +60,7 @@ def draw(results: list[dict], split: str) -> str:  # type: ignore[type-arg]
     chosen = [r for r in results if r["split"] == split and r["hours"] == whole]
     for row, result in enumerate(chosen):
         colour = _COLOURS[result["seconds"]]
-        scores = np.array(result["scores"])
+        scores = np.array(result["together"])
         shares = 1 - np.arange(len(scores)) / len(scores)
         seen = [(s, p) for s, p in zip(scores, shares, strict=True) if _SCORES[0] <= s]
         parts.append(_line(seen, colour, dashed=False))

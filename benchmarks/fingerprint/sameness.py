@@ -72,10 +72,10 @@ def true_places(
         together. It counts as silent there, so that the recording has to hold four fifths of the
         excerpt's energy even so. Times may be negative then.
     """
-    query = dsp.resample_poly(excerpt, 1, _DECIMATE)
+    query = _low(excerpt)
     n = len(query)
     beyond = int(outside * n)
-    sound = np.pad(dsp.resample_poly(recording, 1, _DECIMATE), beyond)
+    sound = np.pad(_low(recording), beyond)
     if len(sound) < n:
         return []
     size = fft.next_fast_len(len(sound) + n, real=True)
@@ -85,11 +85,20 @@ def true_places(
     heard = max(float(np.square(query, dtype=np.float64).sum()), 1e-12)
     norms = np.sqrt(np.maximum(energy[n:] - energy[:-n], _ROUNDING * heard) * heard)
     alike = products / norms
-    found, _ = dsp.find_peaks(np.pad(alike, 1), height=threshold, distance=SR // _DECIMATE // 4)
+    found, _ = dsp.find_peaks(np.pad(alike, 1), height=threshold, distance=SR // 4)
     places = found - 1 - beyond
     end = len(sound) - 2 * beyond
     held = np.minimum(places + n, end) - np.maximum(places, 0)
-    return [round(float(at) * _DECIMATE / SR, 4) for at in places[held >= n - beyond]]
+    return [round(float(at) / SR, 4) for at in places[held >= n - beyond]]
+
+
+def _low(sound: Samples) -> Samples:
+    """Leave only what lies below 4 kHz, at the rate as it is.
+
+    At half the rate, bright sound that begins between two samples would not go with itself.
+    """
+    low = dsp.resample_poly(dsp.resample_poly(sound, 1, _DECIMATE), _DECIMATE, 1)
+    return low[: len(sound)].astype(np.float32)
 
 
 def landmark_hashes(

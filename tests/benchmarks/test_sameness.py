@@ -50,3 +50,11 @@ def test_silence_is_not_a_place(outside: float) -> None:
     silence = np.zeros(8 * SR, dtype=np.float32)
     recording = np.concatenate([silence, excerpt, silence])
     assert true_places(excerpt, recording, outside=outside) == pytest.approx([8.0], abs=1e-3)
+
+
+def test_bright_sound_goes_with_itself_wherever_it_begins() -> None:
+    t = np.arange(4 * SR) / SR
+    recording = np.sin(2 * np.pi * (3000 + 150 * t) * t).astype(np.float32) + 0.1 * noise(1, 4.0)
+    for begin in (SR, SR + 1):
+        (place,) = true_places(recording[begin : begin + SR], recording)
+        assert place == pytest.approx(begin / SR, abs=1e-4)
