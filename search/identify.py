@@ -333,7 +333,10 @@ class Matcher:
         # That the query is there at all is as sure as for the best of them.
         surest = replace(first.evidence, score=best_score(found))
         best = replace(first, evidence=surest, price=0.0, left=1.0)
-        return [best, *(one for one in found if one is not first)]
+        settled = [best, *(one for one in found if one is not first)]
+        if self._rehearing is None or not found[0].left == first.left == 1:
+            return settled
+        return self._rehearing.weighed(samples, settled)
 
     def _likeliest(self, samples: NDArray[np.float32], repetitions: list[Candidate]) -> Candidate:
         """Tell repetitions apart: by landmarks, and those that are much alike by their sound."""

@@ -20,9 +20,10 @@ from db.remote_file import RemoteFile
 from db.storage import file_state
 from indexer.audio import mix_to_mono
 from indexer.errors import AudioError
-from indexer.landmarks import LandmarkFingerprinter
+from indexer.landmarks import UNCHANGED, LandmarkFingerprinter
 from indexer.stretches import read_stretch
 from search.correlation import MARGIN_S, Agreement, Waveform
+from search.evidence import Evidence
 from search.fingerprint_candidates import Candidate, ranked
 from search.originals import original
 from search.significance import Law, p_agreement, p_together
@@ -33,6 +34,7 @@ OnUnread = Callable[[int, str], None]
 
 _SHORTEST_S = 2.0  # of a query; how well chance goes with less is not known
 _PROVEN = 1e-5  # the probability from which on sound alone proves a place
+_UNDOUBTED = 1e-7  # the probability below which sound is not asked as well
 _CHOICES = 2  # what sound may say is one more chance for a false match
 _NEARLY = 0.85  # of the surest score; which of the places that reach it is the one, is to be heard
 _APART = 4  # frames between places that are not the same
@@ -174,6 +176,44 @@ class Rehearing:
         first = replace(chosen, evidence=replace(chosen.evidence, score=score + _FIRST))
         return [first, *ranked(one for _, one in heard.values() if one is not chosen)]
 
+    def weighed(self, samples: NDArray[np.float32], found: Sequence[Candidate]) -> list[Candidate]:
+        """Return candidates that landmarks are sure of, as sure as sound lets them be.
+
+        Two strokes on one bell have the same landmarks, but not the same waveform. Where sound
+        does not bear out the first, the others that are surer then are asked, too.
+
+        Returns
+        -------
+        list of Candidate
+            Best first. Of those that are at one place, and of many surer ones, the first.
+        """
+        first = self._weighed(samples, found[0])
+        if first.score >= found[0].score:
+            return [first, *found[1:]]
+        asked, others = [first], []
+        for one in found[1:]:
+            if one.score <= first.score or one.change != UNCHANGED:
+                others.append(one)
+            elif len(asked) < _MOST_PLACES and _lies_apart(one, asked):
+                asked.append(self._weighed(samples, one))
+        return ranked([*asked, *others])
+
+    def _weighed(self, samples: NDArray[np.float32], one: Candidate) -> Candidate:
+        """Join what sound says with what landmarks say, unless these leave no doubt.
+
+        A file that is not at hand leaves it as it is, and is not told of.
+        """
+        by_landmarks, duration_s = self._law.p_false(one.score), len(samples) / self._sr
+        is_asked = one.change == UNCHANGED and one.left == 1 and duration_s >= _SHORTEST_S
+        if not is_asked or by_landmarks < _UNDOUBTED:
+            return one
+        agreement = self._agreement(Waveform(samples, self._sr), one.evidence, pass_over)
+        if agreement is None:
+            return one
+        p_false = p_together(by_landmarks, p_agreement(agreement.distinctness, duration_s))
+        evidence = replace(one.evidence, score=self._law.threshold(p_false))
+        return replace(one, evidence=evidence, price=0.0)
+
     def likeliest(self, samples: NDArray[np.float32], found: Sequence[Candidate]) -> Candidate:
         """Return that of several repetitions which correlates clearly best, or else the first."""
         heard = dict(self._agreements(samples, found, _by_likeness))
@@ -190,19 +230,25 @@ class Rehearing:
         """Yield how well the query goes with the best places that lie apart, as far as read."""
         waveform = Waveform(samples, self._sr)
         for number in _apart(found, worth):
-            evidence = found[number].evidence
-            if not len(evidence.rows):
-                continue
-            # There are landmarks only where there is a recording.
-            within_frame = round(evidence.frame + float(np.median(evidence.rows)))
-            passage = self._sound.passage(
-                evidence.frame - MARGIN_S / self._frame_s,
-                waveform.passage_samples,
-                within_frame=within_frame,
-                on_unread=self._on_unread,
-            )
-            if passage is not None:
-                yield number, waveform.agreement(passage)
+            agreement = self._agreement(waveform, found[number].evidence, self._on_unread)
+            if agreement is not None:
+                yield number, agreement
+
+    def _agreement(
+        self, waveform: Waveform, evidence: Evidence, on_unread: OnUnread
+    ) -> Agreement | None:
+        """Return how well the query goes with a place; None where that cannot be read."""
+        if not len(evidence.rows):
+            return None
+        # There are landmarks only where there is a recording.
+        within_frame = round(evidence.frame + float(np.median(evidence.rows)))
+        passage = self._sound.passage(
+            evidence.frame - MARGIN_S / self._frame_s,
+            waveform.passage_samples,
+            within_frame=within_frame,
+            on_unread=on_unread,
+        )
+        return None if passage is None else waveform.agreement(passage)
 
     def _p_false(self, one: Candidate, by_sound: float) -> float:
         """Return how likely chance is, by sound and landmarks."""
@@ -264,9 +310,13 @@ def _apart(found: Sequence[Candidate], worth: Callable[[Candidate], float]) -> l
     """Return the best of some candidates that lie apart."""
     chosen: list[int] = []
     for number in sorted(range(len(found)), key=lambda at: -worth(found[at])):
-        frame = found[number].evidence.frame
-        if all(abs(found[other].evidence.frame - frame) > _APART for other in chosen):
+        if _lies_apart(found[number], [found[other] for other in chosen]):
             chosen.append(number)
         if len(chosen) == _MOST_PLACES:
             break
     return chosen
+
+
+def _lies_apart(one: Candidate, others: Sequence[Candidate]) -> bool:
+    frame = one.evidence.frame
+    return all(abs(other.evidence.frame - frame) > _APART for other in others)

@@ -19,14 +19,14 @@ from db.catalogue import Catalogue
 from db.writer import CatalogueWriter
 from indexer.audio import read_mono
 from indexer.fingerprint_places import open_fingerprints
-from indexer.landmarks import UNCHANGED, LandmarkFingerprinter
+from indexer.landmarks import UNCHANGED, Change, LandmarkFingerprinter
 from search.correlation import Agreement
 from search.evidence import Evidence
 from search.fingerprint_candidates import Candidate
 from search.fingerprints import FingerprintEngine
 from search.identify import Matcher
 from search.rehearing import RecordedSound, Rehearing, pass_over, unread_note
-from search.significance import Law
+from search.significance import Law, p_together
 from tests.search.test_fingerprints import SR, add, ask, index, music, name_of, save
 from tests.search.test_scan import rain
 
@@ -34,6 +34,7 @@ RATE = LandmarkFingerprinter.sample_rate
 N_RECORDINGS = 5
 LOUD_DB = -22.0  # so loud a noise that landmarks are not enough
 SHORT_NOISE = 0.25  # likewise, of two seconds
+SURE_NOISE = 3.0  # relative; with it landmarks are sure, but not beyond doubt
 
 
 @pytest.fixture(scope="module")
@@ -385,6 +386,88 @@ def test_landmarks_and_sound_make_a_place_surer_together_than_either(
         assert together[-1] < law.p_false(one.score)
     assert together[2] < law.p_false(by_sound.score)
     assert together == sorted(together, reverse=True)
+
+
+def sure(archive: ArchiveFrames, law: Law, number: int, onset_s: float, p: float) -> Candidate:
+    one = place(archive, number, onset_s, law.threshold(p) + 0.5)
+    return replace(one, price=0.5, left=1.0)
+
+
+def test_what_landmarks_are_sure_of_is_as_sure_as_sound_lets_it_be(
+    pair: tuple[Path, Catalogue],
+) -> None:
+    folder, catalogue = pair
+    reads_again, law, archive = rehearing(catalogue)
+    short = excerpt(0)[: 3 * RATE]
+    right, wrong = sure(archive, law, 0, 10.0, 1e-6), sure(archive, law, 2, 4.0, 1e-6)
+    borne_out, other = reads_again.weighed(short, [right, wrong])
+    assert law.p_false(borne_out.score) < 1e-8
+    assert borne_out.heard is None  # where it lies is told by landmarks
+    assert borne_out.evidence.frame == right.evidence.frame
+    assert other is wrong  # nobody had to ask
+    (not_borne_out,) = reads_again.weighed(short, [wrong])
+    assert 5e-6 < law.p_false(not_borne_out.score) <= p_together(1e-6, 1.0) * 1.001
+    turned = reads_again.weighed(short, [wrong, right])
+    assert [one.score for one in turned] == [borne_out.score, not_borne_out.score]
+    with away(folder):  # without a word: `pair` passes over what is not read
+        assert reads_again.weighed(short, [wrong]) == [wrong]
+
+
+def test_sound_is_not_asked_about_what_it_cannot_tell_or_what_is_beyond_doubt(
+    pair: tuple[Path, Catalogue],
+) -> None:
+    reads_again, law, archive = rehearing(pair[1])
+    wrong = sure(archive, law, 2, 4.0, 1e-6)
+    for one in (
+        sure(archive, law, 2, 4.0, 0.9e-7),
+        replace(wrong, change=Change(1.01, 1.01)),
+        replace(wrong, left=0.99),
+        replace(wrong, left=None),
+    ):
+        assert reads_again.weighed(excerpt(0), [one]) == [one]
+    assert reads_again.weighed(excerpt(0)[: 2 * RATE - 1], [wrong]) == [wrong]
+    for one in (sure(archive, law, 2, 4.0, 1.1e-7), wrong):
+        assert reads_again.weighed(excerpt(0)[: 2 * RATE], [one]) != [one]
+
+
+def test_where_sound_does_not_bear_out_the_first_the_surer_ones_are_asked_too(
+    pair: tuple[Path, Catalogue],
+) -> None:
+    reads_again, law, archive = rehearing(pair[1])
+    first = sure(archive, law, 2, 4.0, 1e-6)
+    beside = sure(archive, law, 2, 4.02, 1.1e-6)
+    elsewhere = [sure(archive, law, 2, 6.0 + 2 * step, 2e-6) for step in range(7)]
+    less, changed = sure(archive, law, 1, 2.0, 1e-3), sure(archive, law, 1, 4.0, 1.5e-6)
+    changed = replace(changed, change=Change(1.01, 1.01))
+    found = [first, beside, changed, *elsewhere, less]
+    told = reads_again.weighed(excerpt(0)[: 3 * RATE], found)
+    assert told[0] is changed  # of which sound says nothing
+    assert told[-1] is less
+    frames = [one.evidence.frame for one in told[1:-1]]
+    assert sorted(frames) == [one.evidence.frame for one in (first, *elsewhere[:5])]
+    assert all(law.p_false(one.score) > 2e-6 for one in told[1:])
+
+
+def test_a_query_that_is_sure_at_once_is_surer_with_its_file_unless_a_beat_may_explain_it(
+    pair: tuple[Path, Catalogue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, catalogue = pair
+    engine = FingerprintEngine(catalogue)
+    sound = music(31, 30)[2 * SR : 4 * SR]
+    noise = np.random.default_rng(5).standard_normal(len(sound)) * sound.std() * SURE_NOISE
+    query = (sound + noise).astype(np.float32)
+
+    def p_false() -> float:
+        (match,) = ask(engine, query)
+        return match.p_false
+
+    with_file = p_false()
+    with away(folder):
+        without = p_false()
+    assert 1e-7 < without < 1e-5
+    assert with_file < 1e-2 * without
+    monkeypatch.setattr(Matcher, "_beyond", lambda *_: 0.999)
+    assert p_false() == pytest.approx(without, rel=0.1)
 
 
 def test_what_a_beat_explains_of_landmarks_sound_does_not_add_to(
