@@ -75,7 +75,7 @@ class Matcher:
     least : float
         The score from which on occurrences count when all are asked for.
     rehearing : Rehearing, optional
-        Reads again what lies at the best places where their landmarks are nothing sure.
+        Reads again what lies at the best places, unless their landmarks leave no doubt.
     """
 
     def __init__(
@@ -331,12 +331,12 @@ class Matcher:
         found = self._beyond_beat(verifier, found)
         first = self._likeliest(samples, rivals(found))
         # That the query is there at all is as sure as for the best of them.
-        surest = replace(first.evidence, score=best_score(found))
+        score = best_score(found)
+        if self._rehearing is not None:
+            score = max(score, self._rehearing.surer(samples, first))
+        surest = replace(first.evidence, score=score)
         best = replace(first, evidence=surest, price=0.0, left=1.0)
-        settled = [best, *(one for one in found if one is not first)]
-        if self._rehearing is None or not found[0].left == first.left == 1:
-            return settled
-        return self._rehearing.weighed(samples, settled)
+        return [best, *(one for one in found if one is not first)]
 
     def _likeliest(self, samples: NDArray[np.float32], repetitions: list[Candidate]) -> Candidate:
         """Tell repetitions apart: by landmarks, and those that are much alike by their sound."""

@@ -176,43 +176,20 @@ class Rehearing:
         first = replace(chosen, evidence=replace(chosen.evidence, score=score + _FIRST))
         return [first, *ranked(one for _, one in heard.values() if one is not chosen)]
 
-    def weighed(self, samples: NDArray[np.float32], found: Sequence[Candidate]) -> list[Candidate]:
-        """Return candidates that landmarks are sure of, as sure as sound lets them be.
+    def surer(self, samples: NDArray[np.float32], one: Candidate) -> float:
+        """Return the score of a candidate that landmarks are sure of, with what sound adds.
 
-        Two strokes on one bell have the same landmarks, but not the same waveform. Where sound
-        does not bear out the first, the others that are surer then are asked, too.
-
-        Returns
-        -------
-        list of Candidate
-            Best first. Of those that are at one place, and of many surer ones, the first.
-        """
-        first = self._weighed(samples, found[0])
-        if first.score >= found[0].score:
-            return [first, *found[1:]]
-        asked, others = [first], []
-        for one in found[1:]:
-            if one.score <= first.score or one.change != UNCHANGED:
-                others.append(one)
-            elif len(asked) < _MOST_PLACES and _lies_apart(one, asked):
-                asked.append(self._weighed(samples, one))
-        return ranked([*asked, *others])
-
-    def _weighed(self, samples: NDArray[np.float32], one: Candidate) -> Candidate:
-        """Join what sound says with what landmarks say, unless these leave no doubt.
-
-        A file that is not at hand leaves it as it is, and is not told of.
+        Nothing is read if they leave no doubt, or if it runs or sounds otherwise than the query. A
+        file that is not at hand adds nothing, and is not told of: the answer is sure without it.
         """
         by_landmarks, duration_s = self._law.p_false(one.score), len(samples) / self._sr
-        is_asked = one.change == UNCHANGED and one.left == 1 and duration_s >= _SHORTEST_S
-        if not is_asked or by_landmarks < _UNDOUBTED:
-            return one
+        if one.change != UNCHANGED or by_landmarks < _UNDOUBTED or duration_s < _SHORTEST_S:
+            return one.score
         agreement = self._agreement(Waveform(samples, self._sr), one.evidence, pass_over)
         if agreement is None:
-            return one
-        p_false = p_together(by_landmarks, p_agreement(agreement.distinctness, duration_s))
-        evidence = replace(one.evidence, score=self._law.threshold(p_false))
-        return replace(one, evidence=evidence, price=0.0)
+            return one.score
+        p_false = self._p_false(one, p_agreement(agreement.distinctness, duration_s))
+        return self._law.threshold(p_false) if p_false < by_landmarks else one.score
 
     def likeliest(self, samples: NDArray[np.float32], found: Sequence[Candidate]) -> Candidate:
         """Return that of several repetitions which correlates clearly best, or else the first."""
@@ -310,13 +287,9 @@ def _apart(found: Sequence[Candidate], worth: Callable[[Candidate], float]) -> l
     """Return the best of some candidates that lie apart."""
     chosen: list[int] = []
     for number in sorted(range(len(found)), key=lambda at: -worth(found[at])):
-        if _lies_apart(found[number], [found[other] for other in chosen]):
+        frame = found[number].evidence.frame
+        if all(abs(found[other].evidence.frame - frame) > _APART for other in chosen):
             chosen.append(number)
         if len(chosen) == _MOST_PLACES:
             break
     return chosen
-
-
-def _lies_apart(one: Candidate, others: Sequence[Candidate]) -> bool:
-    frame = one.evidence.frame
-    return all(abs(other.evidence.frame - frame) > _APART for other in others)

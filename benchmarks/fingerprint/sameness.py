@@ -26,6 +26,7 @@ _ALIKE = 0.8
 _SHARED_S = 0.75
 _SHARP = 15.0
 _SLACK = 2 * FRAME_SAMPLES
+_LOW_PASS = dsp.firwin(127, 3800, fs=SR)
 _ROUNDING = 1e-9  # of the energy of an excerpt: what is softer is nothing but rounding
 
 
@@ -97,8 +98,8 @@ def _low(sound: Samples) -> Samples:
 
     At half the rate, bright sound that begins between two samples would not go with itself.
     """
-    low = dsp.resample_poly(dsp.resample_poly(sound, 1, _DECIMATE), _DECIMATE, 1)
-    return low[: len(sound)].astype(np.float32)
+    low: Samples = dsp.oaconvolve(sound, _LOW_PASS, mode="same").astype(np.float32)
+    return low
 
 
 def landmark_hashes(

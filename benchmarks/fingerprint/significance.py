@@ -16,7 +16,7 @@ import argparse
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,15 +36,17 @@ from benchmarks.fingerprint.queries import CACHE, Query, load_queries
 from benchmarks.fingerprint.run import Outcome
 from db.catalogue import Catalogue
 from indexer.fingerprint_places import open_fingerprints
-from indexer.landmarks import LandmarkFingerprinter
+from indexer.landmarks import LandmarkFingerprinter, QueryPeaks
 from search.changes import changes_within
-from search.correlation import Agreement
+from search.correlation import Agreement, Waveform
+from search.evidence import Evidence
 from search.fingerprint_candidates import Candidate, best_score
 from search.fingerprints import SURE, WORTH_KEEPING
 from search.identify import Matcher
-from search.rehearing import RecordedSound, Rehearing, pass_over
+from search.rehearing import OnUnread, RecordedSound, Rehearing, pass_over
 from search.scan import ArchiveScan
 from search.significance import Law, p_agreement
+from search.verification import Verifier
 
 RESULTS = Path(__file__).parents[1] / "results" / "fingerprint_significance.json"
 Values = NDArray[np.float64]
@@ -69,19 +71,17 @@ class _Noting(Rehearing):
 
     largest = 0.0
 
-    def _agreements(
-        self,
-        samples: NDArray[np.float32],
-        found: Sequence[Candidate],
-        worth: Callable[[Candidate], float],
-    ) -> Iterator[tuple[int, Agreement]]:
-        for number, agreement in super()._agreements(samples, found, worth):
+    def _agreement(
+        self, waveform: Waveform, evidence: Evidence, on_unread: OnUnread
+    ) -> Agreement | None:
+        agreement = super()._agreement(waveform, evidence, on_unread)
+        if agreement is not None:
             self.largest = max(self.largest, agreement.distinctness)
-            yield number, agreement
+        return agreement
 
 
 class _NotingMatcher(Matcher):
-    """Notes the best score before files are read again, if they are."""
+    """Notes the best score before files are read again."""
 
     by_landmarks: float | None = None
 
@@ -95,6 +95,17 @@ class _NotingMatcher(Matcher):
     ) -> list[Candidate]:
         self.by_landmarks = max(best_score(found), best_score(changed))
         return super()._heard(samples, found, changed, every=every)
+
+    def _settled(
+        self,
+        samples: NDArray[np.float32],
+        verifier: Verifier,
+        peaks: QueryPeaks,
+        found: list[Candidate],
+    ) -> list[Candidate]:
+        if self.by_landmarks is None:
+            self.by_landmarks = best_score(found)
+        return super()._settled(samples, verifier, peaks, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +158,7 @@ class _Asker:
         name = self._name(found[0]) if found else ""
         asked = (query.degradation, query.name, query.offset_s)
         outcome = Outcome(*asked, name, 0.0, False, best_score(found), 1.0, 0.0)
-        by_landmarks = outcome.score if matcher.by_landmarks is None else matcher.by_landmarks
-        return _Best(outcome, by_landmarks, rehearing.largest)
+        return _Best(outcome, matcher.by_landmarks or 0.0, rehearing.largest)
 
     def _name(self, candidate: Candidate) -> str:
         first, last = candidate.extent

@@ -26,7 +26,8 @@ from search.fingerprint_candidates import Candidate
 from search.fingerprints import FingerprintEngine
 from search.identify import Matcher
 from search.rehearing import RecordedSound, Rehearing, pass_over, unread_note
-from search.significance import Law, p_together
+from search.significance import Law
+from search.verification import Verifier
 from tests.search.test_fingerprints import SR, add, ask, index, music, name_of, save
 from tests.search.test_scan import rain
 
@@ -393,59 +394,69 @@ def sure(archive: ArchiveFrames, law: Law, number: int, onset_s: float, p: float
     return replace(one, price=0.5, left=1.0)
 
 
-def test_what_landmarks_are_sure_of_is_as_sure_as_sound_lets_it_be(
+def test_sound_makes_surer_what_landmarks_are_sure_of_and_never_less(
     pair: tuple[Path, Catalogue],
 ) -> None:
     folder, catalogue = pair
     reads_again, law, archive = rehearing(catalogue)
     short = excerpt(0)[: 3 * RATE]
     right, wrong = sure(archive, law, 0, 10.0, 1e-6), sure(archive, law, 2, 4.0, 1e-6)
-    borne_out, other = reads_again.weighed(short, [right, wrong])
-    assert law.p_false(borne_out.score) < 1e-8
-    assert borne_out.heard is None  # where it lies is told by landmarks
-    assert borne_out.evidence.frame == right.evidence.frame
-    assert other is wrong  # nobody had to ask
-    (not_borne_out,) = reads_again.weighed(short, [wrong])
-    assert 5e-6 < law.p_false(not_borne_out.score) <= p_together(1e-6, 1.0) * 1.001
-    turned = reads_again.weighed(short, [wrong, right])
-    assert [one.score for one in turned] == [borne_out.score, not_borne_out.score]
-    with away(folder):  # without a word: `pair` passes over what is not read
-        assert reads_again.weighed(short, [wrong]) == [wrong]
+    assert law.p_false(reads_again.surer(short, right)) < 1e-8
+    assert reads_again.surer(short, wrong) == wrong.score
+    with away(folder):
+        assert reads_again.surer(short, right) == right.score
+
+
+def test_that_a_sure_recording_is_not_at_hand_is_no_news(
+    pair: tuple[Path, Catalogue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, catalogue = pair
+    reads_again, law, archive = rehearing(catalogue)
+    told: list[int] = []
+    monkeypatch.setattr(reads_again, "_on_unread", lambda number, _: told.append(number))
+    right = sure(archive, law, 0, 10.0, 1e-6)
+    with away(folder):
+        reads_again.surer(excerpt(0), right)
+        assert told == []
+        reads_again.heard(excerpt(0), [right])
+        assert len(told) == 1
 
 
 def test_sound_is_not_asked_about_what_it_cannot_tell_or_what_is_beyond_doubt(
     pair: tuple[Path, Catalogue],
 ) -> None:
     reads_again, law, archive = rehearing(pair[1])
-    wrong = sure(archive, law, 2, 4.0, 1e-6)
+    right, two_s = sure(archive, law, 0, 10.0, 1e-6), excerpt(-15)[: 2 * RATE]
     for one in (
-        sure(archive, law, 2, 4.0, 0.9e-7),
-        replace(wrong, change=Change(1.01, 1.01)),
-        replace(wrong, left=0.99),
-        replace(wrong, left=None),
+        sure(archive, law, 0, 10.0, 0.9e-7),
+        replace(right, change=Change(1.01, 1.01)),
+        replace(right, left=0.99),
+        replace(right, left=None),
     ):
-        assert reads_again.weighed(excerpt(0), [one]) == [one]
-    assert reads_again.weighed(excerpt(0)[: 2 * RATE - 1], [wrong]) == [wrong]
-    for one in (sure(archive, law, 2, 4.0, 1.1e-7), wrong):
-        assert reads_again.weighed(excerpt(0)[: 2 * RATE], [one]) != [one]
+        assert reads_again.surer(two_s, one) == one.score
+    assert reads_again.surer(two_s[:-1], right) == right.score
+    for one in (sure(archive, law, 0, 10.0, 1.1e-7), right):
+        assert reads_again.surer(two_s, one) > one.score
 
 
-def test_where_sound_does_not_bear_out_the_first_the_surer_ones_are_asked_too(
-    pair: tuple[Path, Catalogue],
+def test_sound_is_joined_with_what_landmarks_say_of_that_very_place(
+    pair: tuple[Path, Catalogue], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads_again, law, archive = rehearing(pair[1])
-    first = sure(archive, law, 2, 4.0, 1e-6)
-    beside = sure(archive, law, 2, 4.02, 1.1e-6)
-    elsewhere = [sure(archive, law, 2, 6.0 + 2 * step, 2e-6) for step in range(7)]
-    less, changed = sure(archive, law, 1, 2.0, 1e-3), sure(archive, law, 1, 4.0, 1.5e-6)
-    changed = replace(changed, change=Change(1.01, 1.01))
-    found = [first, beside, changed, *elsewhere, less]
-    told = reads_again.weighed(excerpt(0)[: 3 * RATE], found)
-    assert told[0] is changed  # of which sound says nothing
-    assert told[-1] is less
-    frames = [one.evidence.frame for one in told[1:-1]]
-    assert sorted(frames) == [one.evidence.frame for one in (first, *elsewhere[:5])]
-    assert all(law.p_false(one.score) > 2e-6 for one in told[1:])
+    matcher = Matcher(
+        archive, LandmarkFingerprinter(), sure=(0, 0), changes=(), rehearing=reads_again
+    )
+    surest, chosen = sure(archive, law, 2, 4.0, 1e-6), sure(archive, law, 0, 10.0, 1e-4)
+    monkeypatch.setattr(matcher, "_places", lambda *_, **__: [])
+    monkeypatch.setattr(matcher, "_likeliest", lambda *_: chosen)
+    short = excerpt(-15)[: 2 * RATE]
+    peaks, spectrum = LandmarkFingerprinter().query(short)
+    by_sound = reads_again.surer(short, chosen)
+    assert by_sound > chosen.score
+    for best in (surest, sure(archive, law, 2, 4.0, 1e-12)):
+        told = matcher._settled(short, Verifier(peaks, spectrum), peaks, [best, chosen])
+        assert told[0].evidence.frame == chosen.evidence.frame
+        assert told[0].score == max(by_sound, best.score)
 
 
 def test_a_query_that_is_sure_at_once_is_surer_with_its_file_unless_a_beat_may_explain_it(
