@@ -32,7 +32,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--system", choices=SYSTEMS, default="echoic")
     parser.add_argument("--split", choices=tuple(EXCERPTS), default="test")
-    parser.add_argument("--draw", type=int, help="of excerpts; 4, or 1 of dev")
+    parser.add_argument("--draw", type=int, help="of excerpts; 5, or 1 of dev")
     parser.add_argument("--excerpts", type=int, help="before degradation; 210, or 70 of dev")
     parser.add_argument("--negatives", type=int, help="of each length; 1500, or 1000 of dev")
     parser.add_argument("--durations", type=float, nargs="+", default=[2, 5, 10], help="seconds")
