@@ -152,7 +152,7 @@ def _track(match: Match) -> _Track:
         f"{_quoted(path)} {match.onset_s:.2f} s to {match.offset_s:.2f} s, here "
         f"{match.query_onset_s:.2f} s to {match.query_offset_s:.2f} s, "
         f"speed {match.speed:.3f}, pitch {match.pitch:.3f}, "
-        f"score {match.score:.1f}, p_false {match.p_false:.1e}"
+        f"score {round(match.score, 2):.1f}, p_false {match.p_false:.1e}"
     )
     return _Track(match.query_onset_s, title, performer, remark)
 

@@ -213,6 +213,13 @@ def test_where_the_query_itself_is_too_little_that_is_said(catalogue: Path, tmp_
     assert out.splitlines()[-1] == (
         "What may help: a longer excerpt with more sound, or --p-false 0.001, as usual."
     )
+    out, _ = echoic(
+        "identify", late, "--fingerprints-only", "--max-change", 10, catalogue=catalogue
+    )
+    assert out.splitlines()[-1] == (
+        "What may help: a longer excerpt with more sound, or the archive's own files, without "
+        "--fingerprints-only."
+    )
     out, _ = echoic("identify", late, silent, "--json", catalogue=catalogue)
     assert [answer["too_little"] for answer in json.loads(out)] == [None, SILENT]
     out, _ = echoic("identify", late, silent, "--csv", catalogue=catalogue)

@@ -79,7 +79,8 @@ def acceptance_options(command: Command) -> Command:
             "--all-occurrences",
             is_flag=True,
             help="Find every place, up to a thousand or so, not just the best. It takes a closer "
-            "look, which scores a little differently.",
+            "look, which scores a little differently; repetitions that a beat may explain can be "
+            "missing.",
         ),
         click.option(
             "--limit",
@@ -98,8 +99,8 @@ def reading_options(command: Command) -> Command:
         "--fingerprints-only",
         is_flag=True,
         help="Do not read the archive's own files where fingerprints leave a doubt, as when they "
-        "lie on a slow drive. Less is found in loud noise. What lies in object storage is never "
-        "read for that.",
+        "lie on a slow drive. Less is found in loud noise, and of passages much alike the wrong "
+        "one may be named. What lies in object storage is never read for that.",
     )(command)
 
 
@@ -206,6 +207,7 @@ def identify(
     more_may_help = {
         f"--p-false {USUAL_P:g}, as usual": p_false < USUAL_P,
         f"--max-change {MOST_CHANGE:.0f} for a tape at the wrong speed": most_change < MOST_CHANGE,
+        "the archive's own files, without --fingerprints-only": fingerprints_only,
     }
     table = TableDisplay(named=several, hints=[hint for hint, may in more_may_help.items() if may])
     show = formats[0]() if formats else table
