@@ -78,3 +78,12 @@ def test_windows_have_to_agree_on_one_lag(percent: float, is_same: bool) -> None
     drifting = soxr.resample(shared, SR * 1000, SR * (1000 + 10 * percent), quality="VHQ")
     source = drifting[: len(shared)].astype(np.float32)
     assert agree(source, np.concatenate([noise(3, 2), shared, noise(4, 2)])) == is_same
+
+
+@pytest.mark.parametrize(("length_s", "is_enough"), [(0.94, True), (0.8, True), (0.7, False)])
+def test_of_a_short_recording_all_of_it_is_enough(length_s: float, is_enough: bool) -> None:
+    short = noise(1, length_s)
+    recording = np.concatenate([noise(2, 2), short + 0.5 * noise(4, length_s), noise(3, 2)])
+    assert agree(short, recording) == is_enough
+    # All but one of its windows are not: it is no longer all of it.
+    assert not agree(short, np.concatenate([noise(2, 2), short[: -round(0.2 * SR)]]))
