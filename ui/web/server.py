@@ -1,6 +1,7 @@
 """Starts the pages."""
 
 import ipaddress
+import logging
 import os
 import socket
 import threading
@@ -41,6 +42,18 @@ class ServerError(EchoicError):
     """The pages cannot be served."""
 
 
+class _NoLeavers(logging.Filter):
+    """Drops what Streamlit says of visitors who leave while their page still connects.
+
+    It is a traceback, of which nobody can make anything.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        # Its class is named otherwise in other versions of Starlette.
+        return type(error).__module__ != "starlette.websockets"
+
+
 def serve(location: str | None, *, host: str, port: int | None, browser: bool) -> None:
     """Serve the pages until Ctrl-C.
 
@@ -73,6 +86,7 @@ def serve(location: str | None, *, host: str, port: int | None, browser: bool) -
         # Against other sites that give their own name our address ("DNS rebinding").
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
     )
+    logging.getLogger("uvicorn.error").addFilter(_NoLeavers())
     app.run(
         config={
             "server.address": host,
