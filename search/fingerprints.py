@@ -234,9 +234,9 @@ class FingerprintEngine:
         if not 0 < p_false < 1:
             raise QueryError(f"{p_false:g} is not a probability: give a number between 0 and 1")
         self._index.refresh()
-        sightings, n_parts = [], 0
+        sightings, n_parts, unread = [], 0, dict[int, str]()
         for part in parts:
-            sightings += self._sightings(part, p_false, on_unread, every=every)
+            sightings += self._sightings(part, p_false, unread.__setitem__, every=every)
             n_parts += 1
         if every:
             tracks = [t for t in tracks_of(sightings, n_parts=n_parts) if t.p_false <= p_false]
@@ -249,6 +249,12 @@ class FingerprintEngine:
             tracks = played(sightings, n_parts=n_parts, p_false=p_false)
         if n_parts == 1:
             tracks.sort(key=lambda track: -track.score)
+        # Where another recording is the answer for sure, nobody misses those.
+        is_sure = not every and bool(tracks) and tracks[0].p_false <= SURE[0]
+        answers = {track.recording_id for track in tracks}
+        for recording_id, reason in unread.items():
+            if not is_sure or recording_id in answers:
+                on_unread(recording_id, reason)
         return self._matches(tracks)
 
     def _parts(self, blocks: Iterable[NDArray[np.float32]], from_s: float) -> Iterator[_Part]:

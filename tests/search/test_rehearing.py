@@ -58,9 +58,11 @@ def away(folder: Path) -> Iterator[None]:
     elsewhere.rename(folder)
 
 
-def in_loud_noise(excerpt: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+def in_loud_noise(
+    excerpt: NDArray[np.float32], seed: int, snr_db: float = LOUD_DB
+) -> NDArray[np.float32]:
     noise = np.random.default_rng(seed).standard_normal(len(excerpt)).astype(np.float32)
-    return excerpt + noise * np.float32(excerpt.std() * 10 ** (-LOUD_DB / 20))
+    return excerpt + noise * np.float32(excerpt.std() * 10 ** (-snr_db / 20))
 
 
 @cache
@@ -420,6 +422,37 @@ def test_that_a_sure_recording_is_not_at_hand_is_no_news(
         assert told == []
         reads_again.heard(excerpt(0), [right])
         assert len(told) == 1
+
+
+def test_that_another_recording_is_not_at_hand_is_told_unless_the_answer_is_sure(
+    pair: tuple[Path, Catalogue], tmp_path: Path
+) -> None:
+    folder, catalogue = pair
+    engine = FingerprintEngine(catalogue)
+    query = tmp_path / "query.wav"
+
+    def unread(sound: NDArray[np.float32], *, every: bool = False) -> tuple[set[str], set[str]]:
+        soundfile.write(query, sound / 10, SR, subtype="FLOAT")
+        told: dict[int, str] = {}
+        matches = engine.identify(query, all_occurrences=every, on_unread=told.__setitem__)
+        infos = catalogue.recordings(set(told)).values()
+        return {name_of(match) for match in matches}, {info.files[0].path for info in infos}
+
+    excerpt = music(31, 30)[2 * SR : 8 * SR]
+    fast = soxr.resample(excerpt, SR * 1.02, SR, quality="VHQ").astype(np.float32)
+    fast = in_loud_noise(fast, 8, 0.0)
+    elsewhere = {(folder / name): folder / f"{name}.away" for name in ("second.wav", "third.wav")}
+    for file, away_file in elsewhere.items():
+        file.rename(away_file)
+    try:
+        assert unread(fast) == ({"first.wav"}, set())
+        assert unread(fast, every=True)[1]
+        nothing, others = unread(rain(9, 6))
+        assert nothing == set()
+        assert others
+    finally:
+        for file, away_file in elsewhere.items():
+            away_file.rename(file)
 
 
 def test_sound_is_not_asked_about_what_it_cannot_tell_or_what_is_beyond_doubt(
