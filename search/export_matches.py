@@ -1,7 +1,7 @@
 """Matches of fingerprints as plain values, and as CSV."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from db.records import RecordingInfo
@@ -30,6 +30,7 @@ MATCH_COLUMNS = (
     "identical",
     "error",
     "too_little",
+    "unread",
 )
 
 
@@ -56,7 +57,8 @@ class MatchTable:
     """Writes matches as CSV, one row each, query by query; every query has a row.
 
     Columns are those of `MATCH_COLUMNS`; UTF-8 is the caller's business. ``identical`` says whether
-    the recording is the very file asked about, ``too_little`` why nothing could be found in one.
+    the recording is the very file asked about, ``too_little`` why nothing could be found in one,
+    ``unread`` which files that may match could not be read, and why, in each row of the query.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -70,6 +72,7 @@ class MatchTable:
         *,
         identical: RecordingInfo | None = None,
         too_little: str = "",
+        unread: Sequence[str] = (),
     ) -> None:
         """Write the matches of a query; without any, a row that has nothing but its name.
 
@@ -80,16 +83,17 @@ class MatchTable:
             is one of it, as of silence.
         too_little : str
             What `search.too_little.too_little` says of a query without matches.
+        unread : sequence of str
+            What `on_unread` of `FingerprintEngine.identify` was told.
         """
         rows: list[dict[str, Any]] = []
         for match in matches:
             is_itself = identical is not None and match.recording.id == identical.id
-            rows.append({"query": query, **match_values(match), "identical": is_itself})
+            rows.append({**match_values(match), "identical": is_itself})
         if identical is not None and not any(row["identical"] for row in rows):
-            rows.insert(0, {"query": query, **recording_values(identical), "identical": True})
-        if too_little:
-            rows = [{**row, "too_little": too_little} for row in rows or [{"query": query}]]
-        self._table.writerows(rows or [{"query": query}])
+            rows.insert(0, {**recording_values(identical), "identical": True})
+        of_query = {"query": query, "too_little": too_little, "unread": "; ".join(unread)}
+        self._table.writerows({**of_query, **row} for row in rows or [{}])
 
     def add_failed(self, query: str, reason: str) -> None:
         """Write a row that says why a query could not be answered."""

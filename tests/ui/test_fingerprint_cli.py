@@ -126,7 +126,14 @@ def test_what_noise_all_but_hides_is_found_by_reading_the_archives_files(
     out, err = echoic("identify", query, catalogue=catalogue)
     assert "Nothing in the archive matches" in out
     assert "Note: 1 recording that may match could not be read" in err
-    assert "village.flac" in err
+    why = "the file is not there: village.flac"
+    assert why in err
+    # Programs that read the tables are told as well, and of which query.
+    (answer,) = json.loads(echoic("identify", query, "--json", catalogue=catalogue)[0])
+    assert [reason.startswith(why) for reason in answer["unread"]] == [True]
+    out, _ = echoic("identify", query, "--csv", catalogue=catalogue)
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert (row["path"], row["unread"]) == ("", answer["unread"][0])
 
 
 def test_a_sound_comes_on_standard_input(excerpt: Path, field: Path, catalogue: Path) -> None:
@@ -180,6 +187,7 @@ def test_nothing_significant_is_said_plainly_and_is_no_failure(
             "identical": None,
             "matches": [],
             "too_little": None,
+            "unread": [],
         }
     ]
 

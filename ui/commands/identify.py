@@ -188,6 +188,7 @@ def identify(
     from search.too_little import too_little
 
     def identified(path: Path) -> "Answer":
+        unread: dict[int, str] = {}
         with _progress(path.name) as on_progress:
             matches = engine.identify(
                 path,
@@ -200,9 +201,10 @@ def identify(
                 on_unread=unread.__setitem__,
             )
         why = "" if matches else too_little(path, from_s=from_s, to_s=to_s)
-        return Answer(engine.identical(path), matches, why)
+        all_unread.update(unread)
+        return Answer(engine.identical(path), matches, why, list(unread.values()))
 
-    unread: dict[int, str] = {}
+    all_unread: dict[int, str] = {}
     several = len(given) > 1 or Path(given[0]).is_dir()
     more_may_help = {
         f"--p-false {USUAL_P:g}, as usual": p_false < USUAL_P,
@@ -219,8 +221,8 @@ def identify(
         print_notes(told)
         exit_code = _answer(_queries(given, Path(folder)), identified, show)
         print_notes(note for note in engine.notes if note not in told)
-        if unread:
-            print_notes([unread_note(unread)])
+        if all_unread:
+            print_notes([unread_note(all_unread)])
         ctx.exit(exit_code)
 
 

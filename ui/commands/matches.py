@@ -29,12 +29,14 @@ USUAL_P = 1e-3
 class Answer:
     """What was found, and the recording in the archive that is the very file asked about.
 
-    `too_little` says why nothing could be found, if the query itself is to blame.
+    `too_little` says why nothing could be found, if the query itself is to blame; `unread`, why
+    files of recordings that may match could not be read.
     """
 
     identical: "RecordingInfo | None"
     matches: "list[Match]"
     too_little: str = ""
+    unread: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class JsonDisplay(Display):
                 "identical": None if itself is None else recording_values(itself),
                 "matches": [match_values(match) for match in answer.matches],
                 "too_little": answer.too_little or None,
+                "unread": list(answer.unread),
             }
         )
 
@@ -93,6 +96,7 @@ class JsonDisplay(Display):
                 "identical": None,
                 "matches": [],
                 "too_little": None,
+                "unread": [],
             }
         )
 
@@ -114,6 +118,7 @@ class CsvDisplay(Display):
             answer.matches,
             identical=answer.identical,
             too_little=answer.too_little,
+            unread=answer.unread,
         )
 
     def failed(self, query: Query, reason: str) -> None:
