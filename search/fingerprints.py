@@ -29,7 +29,7 @@ from search.tracks import Sighting, Track, played, tracks_of
 MAX_CHANGE = 0.024
 """How far speed and pitch are searched by default: the tolerance of turntables and tape decks."""
 
-_EXCERPT_S = 15.0
+EXCERPT_S = 15.0
 """A query up to this long is one excerpt, a longer one is a programme and looked at in parts."""
 
 _PART_S, _HOP_S = 10.0, 5.0
@@ -106,6 +106,8 @@ class FingerprintEngine:
     ------
     UnknownName
         If the catalogue holds no fingerprints.
+    PostingsError
+        If the index of fingerprints can neither be read nor written.
     """
 
     def __init__(
@@ -223,6 +225,16 @@ class FingerprintEngine:
         ----------
         samples : ndarray, shape (n,), float32
             Mono, at `sample_rate`. What is not a number counts as silence, as it does in files.
+
+        Returns
+        -------
+        list of Match
+            As `identify`; of recordings that could not be read nothing is told.
+
+        Raises
+        ------
+        QueryError
+            If `p_false` is not a probability.
         """
         samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
         parts = self._parts([samples], 0.0)
@@ -260,7 +272,7 @@ class FingerprintEngine:
     def _parts(self, blocks: Iterable[NDArray[np.float32]], from_s: float) -> Iterator[_Part]:
         """Yield the parts of a query."""
         sr = self.sample_rate
-        excerpt, part, hop = (round(s * sr) for s in (_EXCERPT_S, _PART_S, _HOP_S))
+        excerpt, part, hop = (round(s * sr) for s in (EXCERPT_S, _PART_S, _HOP_S))
         held, n_given = np.empty(0, dtype=np.float32), 0
         for block in blocks:
             held = np.concatenate([held, block])

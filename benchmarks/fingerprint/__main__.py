@@ -93,7 +93,9 @@ def _write(
     results: list[dict[str, object]],
 ) -> None:
     RESULTS.mkdir(exist_ok=True)
-    stem = f"fingerprint_{chosen.system}_{chosen.split}"
+    lengths = "_".join(f"{seconds:g}s" for seconds in chosen.durations)
+    draw = chosen.draw or DRAWS[chosen.split]
+    stem = f"fingerprint_{chosen.system}_{chosen.split}_draw{draw}_{lengths}"
     (RESULTS / f"{stem}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     every = {kind: [asdict(outcome) for outcome in rows] for kind, rows in outcomes.items()}
     content = {"results": results, "outcomes": every}

@@ -38,6 +38,7 @@ _LEAST_LEVEL = 1e-3
 _BAND_HZ = (80.0, 3800.0)
 _SMOOTH_HZ = 60.0  # over which spectra are smoothed that sounds are whitened by
 _FAINTEST = 1e-7  # of the power of the strongest frequency; what is fainter is not whitened up
+_ROOM = 1.1  # times the excerpt's length is what it may hold, played faster
 _PART_S = 4.0  # of each recording in a sequence of short ones
 _ENOUGH = 20
 
@@ -72,12 +73,16 @@ def holds_sound_of(store: Store, name: str, offset_s: float, seconds: float, fou
         The recording that was the answer.
     """
     recording = store.read(found)
+    n_heard = int(_ROOM * seconds * SR)
     parts = name.split(" + ")
     if len(parts) == 1:
         start = round(offset_s * SR)
-        sources = [store.read(name, start, start + int(1.1 * seconds * SR))]
+        sources = [store.read(name, start, start + n_heard)]
     else:
-        sources = [store.read(part, 0, int(_PART_S * SR)) for part in parts]
+        sources = []
+        for part in parts:  # as far as the excerpt goes: its last recordings may lie beyond
+            sources.append(store.read(part, 0, min(int(_PART_S * SR), n_heard)))
+            n_heard -= len(sources[-1])
     return any(agree(source, recording) for source in sources)
 
 

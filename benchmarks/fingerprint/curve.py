@@ -58,6 +58,8 @@ def draw(results: list[dict], split: str) -> str:  # type: ignore[type-arg]
     parts = _axes()
     whole = max(result["hours"] for result in results)
     chosen = [r for r in results if r["split"] == split and r["hours"] == whole]
+    if not chosen:
+        raise SystemExit(f"no results of {split}: run benchmarks.fingerprint.significance on it")
     for row, result in enumerate(chosen):
         colour = _COLOURS[result["seconds"]]
         scores = np.array(result["together"])
@@ -81,7 +83,7 @@ def main() -> None:
     """Draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("target", type=Path)
-    parser.add_argument("--split", default="test")
+    parser.add_argument("--split", default="dev")
     chosen = parser.parse_args()
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     chosen.target.write_text(draw(results, chosen.split), encoding="utf-8")

@@ -31,7 +31,6 @@ from benchmarks.fingerprint.materials import SR, Materials, Samples
 from benchmarks.fingerprint.sameness import true_places
 
 CACHE = Path(tempfile.gettempdir()) / "fpbench"
-KINDS = ("matches", "negatives", "copies")
 EXCERPTS = {"dev": 70, "test": 210}
 NEGATIVES = {"dev": 1000, "test": 1500}
 DRAWS = {"dev": 1, "test": 5}
@@ -73,11 +72,6 @@ class Query:
     def samples(self) -> Samples:
         """The sound, shape (n,), float32, at 16 kHz."""
         return self.stored.astype(np.float32)
-
-    @property
-    def is_negative(self) -> bool:
-        """Whether it is not in the archive."""
-        return not self.places
 
     def is_right(self, name: str, offset_s: float) -> bool:
         """Say whether an answer is one of the places, within 0.5 s."""

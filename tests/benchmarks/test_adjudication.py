@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 import soxr
 
-from benchmarks.fingerprint.adjudication import agree, windows_that_agree
+from benchmarks.fingerprint.adjudication import (
+    agree,
+    holds_sound_of,
+    windows_that_agree,
+    without_shared,
+)
 from benchmarks.fingerprint.materials import SR, Samples
+from benchmarks.fingerprint.run import Outcome
+from benchmarks.fingerprint.store import Source, Store
 
 
 def noise(seed: int, seconds: float) -> Samples:
@@ -87,3 +94,49 @@ def test_of_a_short_recording_all_of_it_is_enough(length_s: float, is_enough: bo
     assert agree(short, recording) == is_enough
     # All but one of its windows are not: it is no longer all of it.
     assert not agree(short, np.concatenate([noise(2, 2), short[: -round(0.2 * SR)]]))
+
+
+def archive(**sounds: Samples) -> Store:
+    """Return a store of made-up recordings."""
+    sources, start = [], 0
+    for name, sound in sounds.items():
+        sources.append(Source(name, "", False, (), start, len(sound)))
+        start += len(sound)
+    loudest = max(float(np.abs(sound).max()) for sound in sounds.values())
+    samples = np.concatenate(list(sounds.values())) / loudest * 32767
+    return Store(sources, samples.astype(np.int16))
+
+
+def test_of_a_sequence_only_what_the_excerpt_reaches_is_compared() -> None:
+    shared = noise(1, 1.5)
+    store = archive(
+        first=noise(2, 1.5),
+        second=np.concatenate([noise(3, 1.0), shared, noise(4, 1.0)]),
+        found=np.concatenate([noise(5, 2.0), shared, noise(6, 2.0)]),
+    )
+    # The second recording of the sequence begins at 1.5 s, the shared sound at 2.5 s.
+    assert holds_sound_of(store, "first + second", 0.0, 5.0, "found")
+    assert not holds_sound_of(store, "first + second", 0.0, 2.0, "found")
+    assert holds_sound_of(store, "second", 0.5, 2.0, "found")
+    assert not holds_sound_of(store, "second", 2.2, 1.0, "found")
+
+
+def test_excerpts_that_hold_sound_of_their_answer_are_left_out_and_all_others_are_kept() -> None:
+    shared = noise(1, 3.0)
+    store = archive(held=shared, other=noise(2, 3.0), found=np.concatenate([noise(3, 2.0), shared]))
+
+    def outcome(name: str, found: str, score: float) -> Outcome:
+        return Outcome("clean", name, 0.0, found, 0.0, False, score, 1.0, 1.0)
+
+    nothing = outcome("held", "", float("-inf"))
+    outcomes = [
+        outcome("other", "found", 8.0),
+        outcome("held", "found", 20.0),
+        nothing,
+        outcome("held", "found", 9.0),
+    ]
+    kept = without_shared(store, 2.0, outcomes)
+    assert [(one.name, one.score) for one in kept] == [("other", 8.0), ("held", float("-inf"))]
+    # Below the twentieth that is false nobody looks.
+    many = [outcome("other", "found", 30.0 + number) for number in range(20)]
+    assert len(without_shared(store, 2.0, [*outcomes, *many])) == len(outcomes) + len(many)

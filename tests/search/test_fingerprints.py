@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pytest
 import soundfile
@@ -214,6 +215,24 @@ def test_a_tape_eight_percent_too_fast_is_found_only_when_asked_for(
     (match,) = ask(FingerprintEngine(catalogue, max_change=0.1), excerpt)
     assert name_of(match) == "1.wav"
     assert match.speed == pytest.approx(1.08, abs=0.003)
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+@pytest.mark.parametrize("kind", ["speed", "pitch", "tempo"])
+def test_ten_percent_of_speed_pitch_or_tempo_are_found_and_told_apart(
+    catalogue: Catalogue, kind: str, factor: float
+) -> None:
+    sound = music(1)[20 * SR : 32 * SR]
+    if kind != "speed":  # stretched: by itself a change of tempo, resampled as well one of pitch
+        rate = factor if kind == "tempo" else 1 / factor
+        sound = librosa.effects.time_stretch(sound, rate=rate)
+    if kind != "tempo":
+        sound = soxr.resample(sound, SR * factor, SR)
+    (match,) = ask(FingerprintEngine(catalogue, max_change=0.1), sound[: 10 * SR])
+    assert name_of(match) == "1.wav"
+    assert match.onset_s - match.query_onset_s * match.speed == pytest.approx(20, abs=0.1)
+    expected = {"speed": (factor, factor), "pitch": (1, factor), "tempo": (factor, 1)}[kind]
+    assert (match.speed, match.pitch) == pytest.approx(expected, abs=0.003)
 
 
 def test_music_that_is_not_in_the_archive_is_not_found(engine: FingerprintEngine) -> None:

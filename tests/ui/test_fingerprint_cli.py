@@ -235,6 +235,28 @@ def test_where_the_query_itself_is_too_little_that_is_said(catalogue: Path, tmp_
     assert [(row["path"], row["too_little"]) for row in rows] == [("", ""), ("", SILENT)]
 
 
+def test_of_a_long_query_a_part_is_advised_for_that_is_looked_for_harder(
+    unknown: Path, catalogue: Path, tmp_path: Path
+) -> None:
+    long = write_sound(tmp_path / "long.wav", seed=4, length_s=16.0)
+    part = "10 to 15 s of what is long, with --from and --to, for that is looked for harder"
+    out, _ = echoic("identify", long, catalogue=catalogue)
+    assert part in out.splitlines()[-1]
+    assert "a longer excerpt" not in out
+    # One that is not, for its part is not.
+    out, _ = echoic("identify", long, "--to", "12", catalogue=catalogue)
+    assert part not in out
+    assert "a longer excerpt with more sound" in out
+    out, _ = echoic("identify", long, unknown, catalogue=catalogue)
+    assert f"a longer excerpt with more sound, or {part}, or" in out.splitlines()[-1]
+
+
+def test_without_a_catalogue_nothing_is_written_to_a_table(unknown: Path, tmp_path: Path) -> None:
+    out, err = echoic("identify", unknown, "--csv", catalogue=tmp_path / "nowhere", code=2)
+    assert out == ""
+    assert "nowhere" in err
+
+
 def test_a_folder_is_gone_through_and_a_bad_file_does_not_stop_it(
     excerpt: Path, unknown: Path, field: Path, catalogue: Path, tmp_path: Path
 ) -> None:

@@ -6,8 +6,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -35,6 +36,9 @@ from ui.commands.matches import (
     TableDisplay,
 )
 from ui.commands.search import part_options
+
+if TYPE_CHECKING:
+    from search.fingerprints import FingerprintEngine
 
 
 class Percent(click.FloatRange):
@@ -108,7 +112,10 @@ def format_options(command: Command) -> Command:
     """Add the options that say how matches are printed."""
     for option in (
         click.option(
-            "--cue", "as_cue", is_flag=True, help="Print a cue sheet of files: what was played."
+            "--cue",
+            "as_cue",
+            is_flag=True,
+            help="Print a cue sheet of whole files: what was played.",
         ),
         click.option(
             "--csv",
@@ -185,45 +192,71 @@ def identify(
         raise click.UsageError("there is nothing on standard input: pipe a file into it")
     from search.fingerprints import FingerprintEngine
     from search.rehearing import unread_note
-    from search.too_little import too_little
 
-    def identified(path: Path) -> "Answer":
-        unread: dict[int, str] = {}
-        with _progress(path.name) as on_progress:
-            matches = engine.identify(
-                path,
-                from_s=from_s,
-                to_s=to_s,
-                p_false=p_false,
-                all_occurrences=all_occurrences,
-                limit=limit,
-                on_progress=on_progress,
-                on_unread=unread.__setitem__,
-            )
-        why = "" if matches else too_little(path, from_s=from_s, to_s=to_s)
-        all_unread.update(unread)
-        return Answer(engine.identical(path), matches, why, list(unread.values()))
-
-    all_unread: dict[int, str] = {}
     several = len(given) > 1 or Path(given[0]).is_dir()
     more_may_help = {
         f"--p-false {USUAL_P:g}, as usual": p_false < USUAL_P,
         f"--max-change {MOST_CHANGE:.0f} for a tape at the wrong speed": most_change < MOST_CHANGE,
         "the archive's own files, without --fingerprints-only": fingerprints_only,
     }
-    table = TableDisplay(named=several, hints=[hint for hint, may in more_may_help.items() if may])
-    show = formats[0]() if formats else table
+    hints = [hint for hint, may in more_may_help.items() if may]
     with open_catalogue(location) as catalogue, tempfile.TemporaryDirectory() as folder:
         engine = FingerprintEngine(
             catalogue, max_change=most_change / 100, reads_files=not fingerprints_only
         )
+        identifier = _Identifier(engine, from_s, to_s, p_false, all_occurrences, limit)
         told = engine.notes
         print_notes(told)
-        exit_code = _answer(_queries(given, Path(folder)), identified, show)
+        show = formats[0]() if formats else TableDisplay(named=several, hints=hints)
+        exit_code = _answer(_queries(given, Path(folder)), identifier.answer, show)
         print_notes(note for note in engine.notes if note not in told)
-        if all_unread:
-            print_notes([unread_note(all_unread)])
+        if identifier.unread:
+            print_notes([unread_note(identifier.unread)])
         ctx.exit(exit_code)
+
+
+@dataclass(slots=True)
+class _Identifier:
+    """Answers queries; `unread` are the recordings that could not be read for any of them."""
+
+    engine: "FingerprintEngine"
+    from_s: float | None
+    to_s: float | None
+    p_false: float
+    all_occurrences: bool
+    limit: int | None
+    unread: dict[int, str] = field(default_factory=dict)
+
+    def answer(self, path: Path) -> Answer:
+        """Find what a file, or the part of it, was taken from."""
+        from search.too_little import too_little
+
+        unread: dict[int, str] = {}
+        parts_s: list[float] = []
+        with _progress(path.name) as tell:
+
+            def on_progress(second: float) -> None:
+                parts_s.append(second)
+                tell(second)
+
+            matches = self.engine.identify(
+                path,
+                from_s=self.from_s,
+                to_s=self.to_s,
+                p_false=self.p_false,
+                all_occurrences=self.all_occurrences,
+                limit=self.limit,
+                on_progress=on_progress,
+                on_unread=unread.__setitem__,
+            )
+        self.unread.update(unread)
+        return Answer(
+            self.engine.identical(path),
+            matches,
+            too_little="" if matches else too_little(path, from_s=self.from_s, to_s=self.to_s),
+            unread=list(unread.values()),
+            is_long=len(parts_s) > 1,
+        )
 
 
 def _must_be_a_name(name: str) -> None:
@@ -275,9 +308,11 @@ def _progress(name: str) -> Iterator[Callable[[float], None]]:
             click.echo(f"\rListened to {duration_text(second)} ", err=True, nl=False)
             told = True
 
-    yield tell
-    if told:
-        click.echo("\r" + " " * 40 + "\r", err=True, nl=False)
+    try:
+        yield tell
+    finally:  # what is said next, of a file that broke off, has the line for itself
+        if told:
+            click.echo("\r" + " " * 40 + "\r", err=True, nl=False)
 
 
 def _lines(name: str) -> Callable[[float], None]:

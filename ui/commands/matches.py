@@ -30,13 +30,15 @@ class Answer:
     """What was found, and the recording in the archive that is the very file asked about.
 
     `too_little` says why nothing could be found, if the query itself is to blame; `unread`, why
-    files of recordings that may match could not be read.
+    files of recordings that may match could not be read; `is_long`, that the query was looked at in
+    parts, less hard than a short one.
     """
 
     identical: "RecordingInfo | None"
     matches: "list[Match]"
     too_little: str = ""
     unread: Sequence[str] = ()
+    is_long: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ class TableDisplay(Display):
         self._named = named
         self._hints = hints
         self._n_with = self._n_without = self._n_failed = 0
-        self._more_may_help = self._begun = False
+        self._short_may_help = self._longer_may_help = self._begun = False
 
     def answer(self, query: Query, answer: Answer) -> None:
         matches = answer.matches
@@ -176,7 +178,9 @@ class TableDisplay(Display):
             self._n_with += 1
         else:
             self._n_without += 1
-            self._more_may_help |= not answer.too_little
+            if not answer.too_little:
+                self._short_may_help |= answer.is_long
+                self._longer_may_help |= not answer.is_long
         if matches:
             self._begin()
         for match in matches:
@@ -201,9 +205,15 @@ class TableDisplay(Display):
                 f"{count_text(n_queries, 'query', 'queries')}: {self._n_with} found, "
                 f"{self._n_without} not, {self._n_failed} failed."
             )
-        if self._more_may_help:
-            hints = ["a longer excerpt with more sound", *self._hints]
-            click.echo(f"What may help: {', or '.join(hints)}.")
+        hints = {
+            "a longer excerpt with more sound": self._longer_may_help,
+            "10 to 15 s of what is long, with --from and --to, for that is looked for harder": (
+                self._short_may_help
+            ),
+        }
+        if any(hints.values()):
+            may_help = [hint for hint, may in hints.items() if may] + [*self._hints]
+            click.echo(f"What may help: {', or '.join(may_help)}.")
 
 
 def _folder_of_output() -> Path | None:

@@ -8,7 +8,7 @@ import streamlit as st
 from db.overview import contents_stamp
 from db.records import RecordingInfo
 from search.cue_sheet import CueSheet
-from search.fingerprints import Match
+from search.fingerprints import EXCERPT_S, Match
 from search.hits import Passage
 from search.rehearing import unread_note
 from search.too_little import too_little
@@ -81,8 +81,12 @@ def _say_what_may_help(upload: Upload) -> None:
     if why := too_little(upload.path):
         st.markdown(f"There was nothing to go by: {plain(why)}.")
         return
+    if upload.duration_s > EXCERPT_S:
+        better = "10 to 15 s of it as a clip of its own, for that is looked for harder"
+    else:
+        better = "a longer clip with more sound in it"
     st.markdown(
-        "What may help: a longer clip with more sound in it. Another performance of the same "
+        f"What may help: {better}. Another performance of the same "
         "piece is not recognised, nor is a sound of the same kind: to find those, search for "
         "what sounds like it."
     )
