@@ -35,6 +35,7 @@ _SPEEDS = np.arange(-4, 5) * 0.0005  # tried about the speed that is proposed
 _LEAST_FITTED = 8
 _SETTLED = 0.25  # frames; a line that moves by less has been found
 _MOST_DOUBLINGS = 32
+_MOMENT, _LEAST_PAIRS = 2, 16  # frames between landmarks of one moment; pairs of them that tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,10 @@ class Passage:
     scatter : float
         Standard deviation in frames of the times between landmarks that coincide, without what
         chance adds to it. That of a copy comes from rounding; another performance has more.
+    common : float
+        Covariance in frames squared of these times, of neighbours that stand at one moment. What
+        rounding and noise do to landmarks they do to each by itself; who plays a note early has
+        all of its partials early.
     """
 
     line: Line
@@ -94,6 +99,7 @@ class Passage:
     n_by_chance: float
     n_landmarks: int
     scatter: float
+    common: float
 
     @property
     def second(self) -> tuple[float, float]:
@@ -336,6 +342,7 @@ class _Laid:
                 n_by_chance,
                 round(float(self._n_landmarks[cells].sum())),
                 _scatter(self._late[start:stop], n_by_chance),
+                _common(self._first.frames[self._hits[start:stop]], self._late[start:stop]),
             )
 
     def _without_poor_ends(self, first_cell: int, last_cell: int) -> tuple[int, int]:
@@ -360,6 +367,15 @@ def _scatter(late: NDArray[np.float64], n_by_chance: float) -> float:
         return COINCIDE_FRAMES
     squares = len(late) * float(np.var(late)) - n_by_chance * COINCIDE_FRAMES**2 / 3
     return float(np.sqrt(max(squares, 0.0) / n_others))
+
+
+def _common(frames: NDArray[np.integer], late: NDArray[np.float64]) -> float:
+    """Return how much landmarks at one moment are late together; of too few pairs, nothing."""
+    at_once = np.diff(frames) <= _MOMENT
+    if np.count_nonzero(at_once) < _LEAST_PAIRS:
+        return 0.0
+    from_mean = late - late.mean()
+    return float(np.mean((from_mean[:-1] * from_mean[1:])[at_once]))
 
 
 def _with_neighbours(cells: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -24,9 +24,11 @@ _SHORT_S = 5.0  # passages that are shorter need more in common
 _LEAST_SHARE, _LEAST_SHARE_SHORT = 0.3, 0.5
 _LEAST_ABOVE_CHANCE = 3.0
 _LEAST_MATCHED = 16
-# In frames, 11 ms: copies that were measured have at most 0.65; notes that are played again in
-# strict time by hands that are 15 ms off have 0.7.
+# In frames, 11 ms: copies that were measured have at most 0.65.
 _MOST_SCATTER = 0.68
+# In frames squared: copies that were measured have at most 0.12, notes that are played again in
+# strict time by hands that are 8 ms off 0.21 and more.
+_MOST_COMMON = 0.16
 # Of the landmarks of the one copy and of the other that lie in what they share. Two recordings that
 # are both copies of a third have at least half of it in common, so that they belong together.
 _WHOLE, _MOST_PART = 0.9, 0.75
@@ -119,6 +121,7 @@ class Comparison:
             and passage.excess >= _LEAST_MATCHED
             and passage.n_matched >= _LEAST_ABOVE_CHANCE * passage.n_by_chance
             and passage.scatter <= _MOST_SCATTER
+            and passage.common <= _MOST_COMMON
         )
 
     def _length_s(self, passage: Passage) -> float:

@@ -251,7 +251,7 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Samples]:
             (40.0, 0.3 * cut(originals["4.wav"], 4, 14)),
         ),
         "5-again.wav": played_again(5),
-        "5-to-a-click.wav": played_again(5, jitter_s=0.02, rubato_s=0),
+        "5-to-a-click.wav": played_again(5, jitter_s=0.01, rubato_s=0),
         "drums-a.wav": drum_loop() + music(30),
         "drums-b.wav": drum_loop() + music(31),
         "drone-a.wav": tone(220, 330, 440) + 0.01 * noise(1),
@@ -400,6 +400,20 @@ def test_different_pieces_over_one_drum_machine_share_nothing(
         {f"{seed}.wav": over_a_drum_machine(seed, drums=drums, riff=riff) for seed in (1, 2, 3)},
     )
     assert all_pairs(found) == []
+
+
+@pytest.mark.parametrize("jitter_s", [0.008, 0.012])
+def test_the_same_notes_to_the_same_click_by_another_player_are_no_copy(
+    jitter_s: float, tmp_path: Path
+) -> None:
+    sounds = {}
+    for seed in range(100, 108):
+        sounds[f"{seed}.wav"] = music(seed)
+        sounds[f"{seed}-again.wav"] = played_again(seed, jitter_s=jitter_s, rubato_s=0)
+    # So that it is not for want of sensitivity: copies under noise are found.
+    sounds["100-noisy.wav"] = sounds["100.wav"] + 3 * sounds["100.wav"].std() * noise(1, 40)
+    found = duplicates_of(tmp_path, sounds)
+    assert [set(names(pair)) for pair in all_pairs(found)] == [{"100.wav", "100-noisy.wav"}]
 
 
 def test_a_loop_and_a_piece_over_a_drum_machine_are_copies_in_another_codec(
