@@ -4,6 +4,10 @@ A fingerprinter turns sound into landmarks (points of the spectrogram that survi
 recordings) and landmarks into keys, each of which stands for a few landmarks and how they lie to
 each other. The catalogue keeps the landmarks; an inverted index from keys to times finds where a
 query's keys occur together.
+
+This is what archives are made with. Searching is more than looking up: how a query is taken, laid
+over an archive and weighed belongs to the one method (`indexer.landmarks`, `search.identify`), and
+another would bring its own.
 """
 
 from collections.abc import Callable, Mapping

@@ -223,6 +223,13 @@ class LandmarkFingerprinter:
             Mono, at `sample_rate`; some seconds of them.
         late
             By which part of a frame to move the frames.
+
+        Returns
+        -------
+        peaks : QueryPeaks
+            In order of time, at most `QUERY_PEAKS_PER_S` a second.
+        spectrum : Spectrum
+            Of the same frames.
         """
         peaks, spectrum = analyse(samples[round(late * HOP) :], QUERY_PEAKS_PER_S)
         return QueryPeaks(peaks.frames + np.float32(late), peaks.frequencies), spectrum

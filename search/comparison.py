@@ -74,7 +74,20 @@ class Comparison:
         self._min_overlap_s = min_overlap_s
 
     def compare(self, first_id: int, seeds: Iterable[Seed]) -> Iterator[Shared]:
-        """Yield what a recording shares with those that its seeds lead to."""
+        """Yield what a recording shares with those that its seeds lead to.
+
+        Parameters
+        ----------
+        first_id : int
+            The recording.
+        seeds : iterable of Seed
+            Where it may coincide with which others, as `find_seeds` gives them.
+
+        Yields
+        ------
+        Shared
+            By the second recording's id; nothing for those that share nothing.
+        """
         by_second: dict[int, list[Seed]] = defaultdict(list)
         for seed in seeds:
             by_second[seed.second_id].append(seed)

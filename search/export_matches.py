@@ -1,7 +1,7 @@
 """Matches of fingerprints as plain values, and as CSV."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from db.records import RecordingInfo
@@ -58,7 +58,7 @@ class MatchTable:
 
     Columns are those of `MATCH_COLUMNS`; UTF-8 is the caller's business. ``identical`` says whether
     the recording is the very file asked about, ``too_little`` why nothing could be found in one,
-    ``unread`` which files that may match could not be read, and why, in each row of the query.
+    ``unread`` how many recordings that may match could not be read, in each row of the query.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -72,7 +72,7 @@ class MatchTable:
         *,
         identical: RecordingInfo | None = None,
         too_little: str = "",
-        unread: Sequence[str] = (),
+        n_unread: int = 0,
     ) -> None:
         """Write the matches of a query; without any, a row that has nothing but its name.
 
@@ -83,8 +83,8 @@ class MatchTable:
             is one of it, as of silence.
         too_little : str
             What `search.too_little.too_little` says of a query without matches.
-        unread : sequence of str
-            What `on_unread` of `FingerprintEngine.identify` was told.
+        n_unread : int
+            Of how many recordings `on_unread` of `FingerprintEngine.identify` was told.
         """
         rows: list[dict[str, Any]] = []
         for match in matches:
@@ -92,7 +92,7 @@ class MatchTable:
             rows.append({**match_values(match), "identical": is_itself})
         if identical is not None and not any(row["identical"] for row in rows):
             rows.insert(0, {**recording_values(identical), "identical": True})
-        of_query = {"query": query, "too_little": too_little, "unread": "; ".join(unread)}
+        of_query = {"query": query, "too_little": too_little, "unread": n_unread}
         self._table.writerows({**of_query, **row} for row in rows or [{}])
 
     def add_failed(self, query: str, reason: str) -> None:

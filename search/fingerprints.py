@@ -106,8 +106,6 @@ class FingerprintEngine:
     ------
     UnknownName
         If the catalogue holds no fingerprints.
-    PostingsError
-        If the index of fingerprints can neither be read nor written.
     """
 
     def __init__(

@@ -267,8 +267,9 @@ def unread_note(unread: Mapping[int, str]) -> str:
     reason = next(iter(unread.values()))
     n = len(unread)
     which = "1 recording that may match" if n == 1 else f"{n} recordings that may match"
+    one = reason if n == 1 else f"one of them: {reason}"
     return (
-        f"{which} could not be read, so that fingerprints decided alone ({reason}): what loud "
+        f"{which} could not be read, so that fingerprints decided alone ({one}): what loud "
         "noise hides may be missing, and of passages much alike the wrong one may be named. Bring "
         "the files back, `echoic relocate` a folder that has moved, or `echoic index` what has "
         "changed; `--fingerprints-only` reads none"

@@ -37,8 +37,9 @@ _DISTINCT_SCALES = (0.08, 0.05, 0.045)
 not grow with the archive. As above, the rarest hundredth was fitted."""
 
 _DISTINCT_KNOWN = (-2.7, -5.0, -5.0)
-"""The probability, as a power of ten, down to which that law is trusted: it was fitted to some
-thousand queries, and a held note may go with another for two seconds."""
+"""The probability, as a power of ten, down to which that law is trusted: it was fitted to 500
+queries of each length and counted on a thousand, and a held note may go with another for two
+seconds."""
 
 _BEYOND = 0.25
 """What is rarer is taken to grow rarer a quarter as fast, so that it can be told what is surer."""

@@ -408,7 +408,11 @@ def test_ctrl_c_twice_stops_at_once_and_nothing_is_lost(tmp_path: Path, catalogu
 
 
 @pytest.mark.parametrize(
-    ("given", "code"), [("0:00.5", 0), ("0.5", 0), ("0:0:0.5", 0), ("half", 2), ("1:2:3:4", 2)]
+    ("given", "code"),
+    [
+        *((good, 0) for good in ("0:00.5", "0.5", "0:0:0.5")),
+        *((bad, 2) for bad in ("half", "1:2:3:4", "0:75", "0:60:00", "0:-1")),
+    ],
 )
 def test_times_may_be_given_as_they_are_printed(
     sounds: Path, catalogue: Path, given: str, code: int

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from search.export_duplicates import PAIR_COLUMNS
+from search.export_matches import MATCH_COLUMNS
 from tests.indexer.conftest import write_sound
 from tests.ui.running import PROJECT, within
 from ui.cli import cli
@@ -66,6 +68,15 @@ def test_the_commands_of_the_documents_do_what_they_say(
 
 def test_every_command_is_documented() -> None:
     assert set(cli.commands) <= {line.split()[1] for line in documented_commands()}
+
+
+def test_every_column_of_fingerprint_tables_is_documented() -> None:
+    page = (PROJECT / "docs" / "fingerprint.md").read_text(encoding="utf-8")
+    fields = page.split("## What JSON and CSV hold")[1].split("\n## ")[0]
+    tables = re.split(r"\| field \| of `(?:identify|duplicates)` \|", fields)[1:]
+    for table, columns in zip(tables, (MATCH_COLUMNS, PAIR_COLUMNS), strict=True):
+        first_cells = "".join(line.split("|")[1] for line in table.splitlines() if line[:1] == "|")
+        assert set(re.findall(r"`(\w+)`", first_cells)) == set(columns)
 
 
 def test_the_links_of_the_documents_lead_somewhere() -> None:

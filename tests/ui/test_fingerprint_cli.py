@@ -130,10 +130,13 @@ def test_what_noise_all_but_hides_is_found_by_reading_the_archives_files(
     assert why in err
     # Programs that read the tables are told as well, and of which query.
     (answer,) = json.loads(echoic("identify", query, "--json", catalogue=catalogue)[0])
-    assert [reason.startswith(why) for reason in answer["unread"]] == [True]
+    (unread,) = answer["unread"]
+    assert unread["path"] == str(tapes / "village.flac")
+    assert unread["reason"].startswith(why)
+    assert unread["recording_id"] == 1
     out, _ = echoic("identify", query, "--csv", catalogue=catalogue)
     (row,) = csv.DictReader(io.StringIO(out))
-    assert (row["path"], row["unread"]) == ("", answer["unread"][0])
+    assert (row["path"], row["unread"]) == ("", "1")
 
 
 def test_a_sound_comes_on_standard_input(excerpt: Path, field: Path, catalogue: Path) -> None:
@@ -178,7 +181,7 @@ def test_nothing_significant_is_said_plainly_and_is_no_failure(
     assert out.splitlines()[0] == "Nothing in the archive matches."
     assert "--max-change 10" in out
     out, _ = echoic("identify", unknown, "--max-change", "10", catalogue=catalogue)
-    assert "longer excerpt" in out
+    assert "up to 15 s" in out
     assert "--max-change" not in out
     assert json.loads(echoic("identify", unknown, "--json", catalogue=catalogue)[0]) == [
         {
@@ -214,20 +217,22 @@ def test_where_the_query_itself_is_too_little_that_is_said(catalogue: Path, tmp_
         f"Nothing in the archive matches: {SILENT}.",
     ]
     assert out.splitlines()[-1] == (
-        "What may help: a longer excerpt with more sound, or --max-change 10 for a tape at the "
+        "What may help: up to 15 s with more sound in them, or --max-change 10 for a tape at the "
         "wrong speed."
     )
     out, _ = echoic("identify", late, "--p-false", "1e-6", "--max-change", 10, catalogue=catalogue)
     assert out.splitlines()[-1] == (
-        "What may help: a longer excerpt with more sound, or --p-false 0.001, as usual."
+        "What may help: up to 15 s with more sound in them, or --p-false 0.001, as usual."
     )
     out, _ = echoic(
         "identify", late, "--fingerprints-only", "--max-change", 10, catalogue=catalogue
     )
     assert out.splitlines()[-1] == (
-        "What may help: a longer excerpt with more sound, or the archive's own files, without "
+        "What may help: up to 15 s with more sound in them, or the archive's own files, without "
         "--fingerprints-only."
     )
+    _, err = echoic("identify", late, silent, "--cue", catalogue=catalogue)
+    assert err == f"Note: {silent}: nothing can be recognised: {SILENT}.\n"
     out, _ = echoic("identify", late, silent, "--json", catalogue=catalogue)
     assert [answer["too_little"] for answer in json.loads(out)] == [None, SILENT]
     out, _ = echoic("identify", late, silent, "--csv", catalogue=catalogue)
@@ -239,16 +244,25 @@ def test_of_a_long_query_a_part_is_advised_for_that_is_looked_for_harder(
     unknown: Path, catalogue: Path, tmp_path: Path
 ) -> None:
     long = write_sound(tmp_path / "long.wav", seed=4, length_s=16.0)
-    part = "10 to 15 s of what is long, with --from and --to, for that is looked for harder"
+    part = "of what is longer, 10 to 15 s alone (--from, --to): it is tried harder"
     out, _ = echoic("identify", long, catalogue=catalogue)
     assert part in out.splitlines()[-1]
-    assert "a longer excerpt" not in out
+    assert "up to 15 s" not in out
     # One that is not, for its part is not.
     out, _ = echoic("identify", long, "--to", "12", catalogue=catalogue)
     assert part not in out
-    assert "a longer excerpt with more sound" in out
+    assert "up to 15 s with more sound in them" in out
+    # The archive's files are read for short ones alone, so that advice is given for these alone.
+    without = ("--fingerprints-only", "--max-change", 10)
+    out, _ = echoic("identify", long, *without, catalogue=catalogue)
+    assert out.splitlines()[-1] == f"What may help: {part}."
+    out, _ = echoic("identify", unknown, *without, "--all-occurrences", catalogue=catalogue)
+    assert out.splitlines()[-1] == (
+        "What may help: up to 15 s with more sound in them, or the likeliest place alone, without "
+        "--all-occurrences, or the archive's own files, without --fingerprints-only."
+    )
     out, _ = echoic("identify", long, unknown, catalogue=catalogue)
-    assert f"a longer excerpt with more sound, or {part}, or" in out.splitlines()[-1]
+    assert f"up to 15 s with more sound in them, or {part}, or" in out.splitlines()[-1]
 
 
 def test_without_a_catalogue_nothing_is_written_to_a_table(unknown: Path, tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ from ui.commands.matches import (
 from ui.commands.search import part_options
 
 if TYPE_CHECKING:
+    from db.catalogue import Catalogue
     from search.fingerprints import FingerprintEngine
 
 
@@ -197,17 +198,22 @@ def identify(
     more_may_help = {
         f"--p-false {USUAL_P:g}, as usual": p_false < USUAL_P,
         f"--max-change {MOST_CHANGE:.0f} for a tape at the wrong speed": most_change < MOST_CHANGE,
-        "the archive's own files, without --fingerprints-only": fingerprints_only,
+        "the likeliest place alone, without --all-occurrences": all_occurrences,
     }
-    hints = [hint for hint, may in more_may_help.items() if may]
+    files = ["the archive's own files, without --fingerprints-only"] if fingerprints_only else []
+    table = TableDisplay(
+        named=several,
+        hints=[hint for hint, may in more_may_help.items() if may],
+        hints_for_short=files,
+    )
     with open_catalogue(location) as catalogue, tempfile.TemporaryDirectory() as folder:
         engine = FingerprintEngine(
             catalogue, max_change=most_change / 100, reads_files=not fingerprints_only
         )
-        identifier = _Identifier(engine, from_s, to_s, p_false, all_occurrences, limit)
+        identifier = _Identifier(catalogue, engine, from_s, to_s, p_false, all_occurrences, limit)
         told = engine.notes
         print_notes(told)
-        show = formats[0]() if formats else TableDisplay(named=several, hints=hints)
+        show = formats[0]() if formats else table
         exit_code = _answer(_queries(given, Path(folder)), identifier.answer, show)
         print_notes(note for note in engine.notes if note not in told)
         if identifier.unread:
@@ -219,6 +225,7 @@ def identify(
 class _Identifier:
     """Answers queries; `unread` are the recordings that could not be read for any of them."""
 
+    catalogue: "Catalogue"
     engine: "FingerprintEngine"
     from_s: float | None
     to_s: float | None
@@ -250,11 +257,12 @@ class _Identifier:
                 on_unread=unread.__setitem__,
             )
         self.unread.update(unread)
+        recordings = self.catalogue.recordings(unread)
         return Answer(
             self.engine.identical(path),
             matches,
             too_little="" if matches else too_little(path, from_s=self.from_s, to_s=self.to_s),
-            unread=list(unread.values()),
+            unread=[(recordings[id_], why) for id_, why in unread.items() if id_ in recordings],
             is_long=len(parts_s) > 1,
         )
 

@@ -30,14 +30,14 @@ class Answer:
     """What was found, and the recording in the archive that is the very file asked about.
 
     `too_little` says why nothing could be found, if the query itself is to blame; `unread`, why
-    files of recordings that may match could not be read; `is_long`, that the query was looked at in
-    parts, less hard than a short one.
+    recordings that may match could not be read; `is_long`, that the query was looked at in parts,
+    less hard than a short one.
     """
 
     identical: "RecordingInfo | None"
     matches: "list[Match]"
     too_little: str = ""
-    unread: Sequence[str] = ()
+    unread: "Sequence[tuple[RecordingInfo, str]]" = ()
     is_long: bool = False
 
 
@@ -86,7 +86,14 @@ class JsonDisplay(Display):
                 "identical": None if itself is None else recording_values(itself),
                 "matches": [match_values(match) for match in answer.matches],
                 "too_little": answer.too_little or None,
-                "unread": list(answer.unread),
+                "unread": [
+                    {
+                        "recording_id": recording.id,
+                        "path": recording_values(recording)["path"],
+                        "reason": reason,
+                    }
+                    for recording, reason in answer.unread
+                ],
             }
         )
 
@@ -120,7 +127,7 @@ class CsvDisplay(Display):
             answer.matches,
             identical=answer.identical,
             too_little=answer.too_little,
-            unread=answer.unread,
+            n_unread=len(answer.unread),
         )
 
     def failed(self, query: Query, reason: str) -> None:
@@ -135,6 +142,7 @@ class CueDisplay(Display):
 
         self._sheet = CueSheet()
         self._folder = _folder_of_output()
+        self._notes: list[str] = []
 
     def answer(self, query: Query, answer: Answer) -> None:
         from indexer.stretches import length_s  # decoders, which other displays need not load
@@ -147,22 +155,27 @@ class CueDisplay(Display):
             identical=answer.identical,
         )
         click.echo(text, nl=False)
+        if answer.too_little:
+            self._notes.append(f"{query.title}: nothing can be recognised: {answer.too_little}")
 
     def finish(self) -> None:
-        print_notes(self._sheet.notes)
+        print_notes([*self._notes, *self._sheet.notes])
 
 
 class TableDisplay(Display):
     """A line a match, below the name of its query if there are several.
 
-    `hints` are what else may help where nothing was found.
+    `hints` are what else may help where nothing was found, `hints_for_short` where that was asked
+    for with 15 s or less.
     """
 
-    def __init__(self, *, named: bool, hints: Sequence[str]) -> None:
+    def __init__(
+        self, *, named: bool, hints: Sequence[str], hints_for_short: Sequence[str]
+    ) -> None:
         self._named = named
-        self._hints = hints
+        self._hints, self._hints_for_short = hints, hints_for_short
         self._n_with = self._n_without = self._n_failed = 0
-        self._short_may_help = self._longer_may_help = self._begun = False
+        self._short_unfound = self._long_unfound = self._begun = False
 
     def answer(self, query: Query, answer: Answer) -> None:
         matches = answer.matches
@@ -179,8 +192,8 @@ class TableDisplay(Display):
         else:
             self._n_without += 1
             if not answer.too_little:
-                self._short_may_help |= answer.is_long
-                self._longer_may_help |= not answer.is_long
+                self._long_unfound |= answer.is_long
+                self._short_unfound |= not answer.is_long
         if matches:
             self._begin()
         for match in matches:
@@ -205,15 +218,16 @@ class TableDisplay(Display):
                 f"{count_text(n_queries, 'query', 'queries')}: {self._n_with} found, "
                 f"{self._n_without} not, {self._n_failed} failed."
             )
-        hints = {
-            "a longer excerpt with more sound": self._longer_may_help,
-            "10 to 15 s of what is long, with --from and --to, for that is looked for harder": (
-                self._short_may_help
-            ),
-        }
-        if any(hints.values()):
-            may_help = [hint for hint, may in hints.items() if may] + [*self._hints]
-            click.echo(f"What may help: {', or '.join(may_help)}.")
+        if self._short_unfound or self._long_unfound:
+            hints = ["up to 15 s with more sound in them"] if self._short_unfound else []
+            if self._long_unfound:
+                hints.append(
+                    "of what is longer, 10 to 15 s alone (--from, --to): it is tried harder"
+                )
+            hints += self._hints
+            if self._short_unfound:
+                hints += self._hints_for_short
+            click.echo(f"What may help: {', or '.join(hints)}.")
 
 
 def _folder_of_output() -> Path | None:

@@ -89,7 +89,8 @@ class TimeInRecording(click.ParamType[float]):
             parts = [float(part) for part in value.split(":")]
         except ValueError:
             parts = []
-        if not 0 < len(parts) < 4 or not all(map(math.isfinite, parts)):
+        is_time = 0 < len(parts) < 4 and all(map(math.isfinite, parts))
+        if not is_time or not all(0 <= part < 60 for part in parts[1:]):
             self.fail(f"{value!r} is not a time: give seconds, or minutes as in 1:30", param, ctx)
         return sum(part * 60.0**power for power, part in enumerate(reversed(parts)))
 

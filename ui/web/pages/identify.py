@@ -84,7 +84,7 @@ def _say_what_may_help(upload: Upload) -> None:
     if upload.duration_s > EXCERPT_S:
         better = "10 to 15 s of it as a clip of its own, for that is looked for harder"
     else:
-        better = "a longer clip with more sound in it"
+        better = "a clip of up to 15 s with more sound in it"
     st.markdown(
         f"What may help: {better}. Another performance of the same "
         "piece is not recognised, nor is a sound of the same kind: to find those, search for "
