@@ -84,13 +84,14 @@ class Passage:
         So many would if the one recording were some frames late.
     n_landmarks : int
         Those of the recording that has more of them, second by second.
-    scatter : float
-        Standard deviation in frames of the times between landmarks that coincide, without what
-        chance adds to it. That of a copy comes from rounding; another performance has more.
+    variance : float
+        Of the times between landmarks that coincide, in frames squared, without what chance adds to
+        it. That of a copy comes from rounding; another performance has more. A tape whose speed
+        wanders is no other performance: the mean of two seconds is taken off first.
     common : float
-        Covariance in frames squared of these times, of neighbours that stand at one moment. What
-        rounding and noise do to landmarks they do to each by itself; who plays a note early has
-        all of its partials early.
+        Covariance of these times, of neighbours that stand at one moment. What rounding and noise
+        do to landmarks they do to each by itself; who plays a note early has all of its partials
+        early. 0 if fewer than 16 pairs tell it.
     """
 
     line: Line
@@ -98,7 +99,7 @@ class Passage:
     n_matched: int
     n_by_chance: float
     n_landmarks: int
-    scatter: float
+    variance: float
     common: float
 
     @property
@@ -335,14 +336,16 @@ class _Laid:
                 end = float(self._end)
             cells = slice(first_cell, last_cell + 1)
             n_by_chance = float(self._by_chance[cells].sum())
+            frames = self._first.frames[self._hits[start:stop]]
+            late = _steadied(frames, self._late[start:stop])
             yield Passage(
                 self._line,
                 (begin, end),
                 round(float(self._n_matched[cells].sum())),
                 n_by_chance,
                 round(float(self._n_landmarks[cells].sum())),
-                _scatter(self._late[start:stop], n_by_chance),
-                _common(self._first.frames[self._hits[start:stop]], self._late[start:stop]),
+                _variance(late, n_by_chance),
+                _common(frames, late),
             )
 
     def _without_poor_ends(self, first_cell: int, last_cell: int) -> tuple[int, int]:
@@ -360,13 +363,24 @@ class _Laid:
         )
 
 
-def _scatter(late: NDArray[np.float64], n_by_chance: float) -> float:
-    """Return the standard deviation of some times, of which as many are there by chance."""
+def _steadied(frames: NDArray[np.integer], late: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take from some times the mean of those a second around, where there are enough."""
+    low = np.searchsorted(frames, frames - _CELL)
+    high = np.searchsorted(frames, frames + _CELL, side="right")
+    sums = np.concatenate([[0.0], np.cumsum(late)])
+    n_around = high - low
+    around = (sums[high] - sums[low]) / n_around
+    steadied: NDArray[np.float64] = late - np.where(n_around >= _LEAST_FITTED, around, late.mean())
+    return steadied
+
+
+def _variance(late: NDArray[np.float64], n_by_chance: float) -> float:
+    """Return the variance of some times, of which as many are there by chance."""
     n_others = len(late) - n_by_chance
     if n_others < 1:
-        return COINCIDE_FRAMES
+        return COINCIDE_FRAMES**2
     squares = len(late) * float(np.var(late)) - n_by_chance * COINCIDE_FRAMES**2 / 3
-    return float(np.sqrt(max(squares, 0.0) / n_others))
+    return max(squares, 0.0) / n_others
 
 
 def _common(frames: NDArray[np.integer], late: NDArray[np.float64]) -> float:

@@ -24,11 +24,9 @@ _SHORT_S = 5.0  # passages that are shorter need more in common
 _LEAST_SHARE, _LEAST_SHARE_SHORT = 0.3, 0.5
 _LEAST_ABOVE_CHANCE = 3.0
 _LEAST_MATCHED = 16
-# In frames, 11 ms: copies that were measured have at most 0.65.
-_MOST_SCATTER = 0.68
-# In frames squared: copies that were measured have at most 0.12, notes that are played again in
-# strict time by hands that are 8 ms off 0.21 and more.
-_MOST_COMMON = 0.16
+# In frames squared, (10 ms)^2, of variance and what of it is common: copies that were measured have
+# at most 0.37, notes that are played again in strict time, each 10 ms off, 0.46 and more.
+_MOST_UNSTEADY = 0.41
 # Of the landmarks of the one copy and of the other that lie in what they share. Two recordings that
 # are both copies of a third have at least half of it in common, so that they belong together.
 _WHOLE, _MOST_PART = 0.9, 0.75
@@ -133,8 +131,7 @@ class Comparison:
             passage.share >= (_LEAST_SHARE_SHORT if is_short else _LEAST_SHARE)
             and passage.excess >= _LEAST_MATCHED
             and passage.n_matched >= _LEAST_ABOVE_CHANCE * passage.n_by_chance
-            and passage.scatter <= _MOST_SCATTER
-            and passage.common <= _MOST_COMMON
+            and passage.variance + max(passage.common, 0.0) <= _MOST_UNSTEADY
         )
 
     def _length_s(self, passage: Passage) -> float:

@@ -95,7 +95,11 @@ def _write(
     RESULTS.mkdir(exist_ok=True)
     lengths = "_".join(f"{seconds:g}s" for seconds in chosen.durations)
     draw = chosen.draw or DRAWS[chosen.split]
-    stem = f"fingerprint_{chosen.system}_{chosen.split}_draw{draw}_{lengths}"
+    counts = {"excerpts": chosen.excerpts, "negatives": chosen.negatives}
+    parts = ["fingerprint", chosen.system, chosen.split, f"draw{draw}", lengths]
+    parts += [] if chosen.degradations == ["all"] else chosen.degradations
+    parts += [f"{n}{of}" for of, n in counts.items() if n]
+    stem = "_".join(parts)
     (RESULTS / f"{stem}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     every = {kind: [asdict(outcome) for outcome in rows] for kind, rows in outcomes.items()}
     content = {"results": results, "outcomes": every}

@@ -56,10 +56,11 @@ def _axes() -> list[str]:
 def draw(results: list[dict], split: str) -> str:  # type: ignore[type-arg]
     """Return the drawing as SVG: solid what was counted, dashed the law."""
     parts = _axes()
-    whole = max(result["hours"] for result in results)
-    chosen = [r for r in results if r["split"] == split and r["hours"] == whole]
+    chosen = [result for result in results if result["split"] == split]
     if not chosen:
         raise SystemExit(f"no results of {split}: run benchmarks.fingerprint.significance on it")
+    whole = max(result["hours"] for result in chosen)
+    chosen = [result for result in chosen if result["hours"] == whole]
     for row, result in enumerate(chosen):
         colour = _COLOURS[result["seconds"]]
         scores = np.array(result["together"])

@@ -71,16 +71,26 @@ def music(seed: int, duration_s: float = 40.0) -> Samples:
 
 
 def played_again(
-    seed: int, *, jitter_s: float = 0.03, rubato_s: float = 0.4, duration_s: float = 40.0
+    seed: int,
+    *,
+    jitter_s: float = 0.03,
+    rubato_s: float = 0.4,
+    by_finger: bool = False,
+    duration_s: float = 40.0,
 ) -> Samples:
-    """The same chords by another player: a tempo that comes and goes, another instrument."""
+    """The same chords by another player: a tempo that comes and goes, another instrument.
+
+    Each chord is a little early or late; or each of its notes by itself.
+    """
     rng = np.random.default_rng(1000 + seed)
     notes = [
         Note(
-            note.onset_s + rubato_s * np.sin(note.onset_s / 5) + rng.normal(0, jitter_s),
-            note.frequencies,
+            chord.onset_s + rubato_s * np.sin(chord.onset_s / 5) + rng.normal(0, jitter_s), together
         )
-        for note in piece(seed, duration_s)
+        for chord in piece(seed, duration_s)
+        for together in (
+            [(one,) for one in chord.frequencies] if by_finger else [chord.frequencies]
+        )
     ]
     return play(notes, duration_s, noise_seed=1000 + seed, timbre=(0.6, 1, 0.2, 0.5))
 
@@ -402,18 +412,33 @@ def test_different_pieces_over_one_drum_machine_share_nothing(
     assert all_pairs(found) == []
 
 
-@pytest.mark.parametrize("jitter_s", [0.008, 0.012])
+@pytest.mark.parametrize(
+    ("jitter_s", "by_finger"), [(0.008, False), (0.012, False), (0.01, True), (0.015, True)]
+)
 def test_the_same_notes_to_the_same_click_by_another_player_are_no_copy(
-    jitter_s: float, tmp_path: Path
+    jitter_s: float, by_finger: bool, tmp_path: Path
 ) -> None:
     sounds = {}
-    for seed in range(100, 108):
+    for seed in range(100, 106):
         sounds[f"{seed}.wav"] = music(seed)
-        sounds[f"{seed}-again.wav"] = played_again(seed, jitter_s=jitter_s, rubato_s=0)
+        again = played_again(seed, jitter_s=jitter_s, rubato_s=0, by_finger=by_finger)
+        sounds[f"{seed}-again.wav"] = again
     # So that it is not for want of sensitivity: copies under noise are found.
     sounds["100-noisy.wav"] = sounds["100.wav"] + 3 * sounds["100.wav"].std() * noise(1, 40)
     found = duplicates_of(tmp_path, sounds)
     assert [set(names(pair)) for pair in all_pairs(found)] == [{"100.wav", "100-noisy.wav"}]
+
+
+@pytest.mark.parametrize(("wander_s", "period_s"), [(0.0085, 20), (0.012, 20)])
+def test_a_tape_whose_speed_wanders_is_a_copy(
+    wander_s: float, period_s: float, tmp_path: Path
+) -> None:
+    tape = music(5)
+    t = np.arange(len(tape)) / SR
+    wandering = np.interp(t + wander_s * np.sin(2 * np.pi * t / period_s), t, tape)
+    found = duplicates_of(tmp_path, {"5.wav": tape, "tape.wav": wandering.astype(np.float32)})
+    ((pair,),) = [group.pairs for group in found.groups]
+    assert pair.kind is Kind.COPY
 
 
 def test_a_loop_and_a_piece_over_a_drum_machine_are_copies_in_another_codec(

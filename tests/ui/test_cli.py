@@ -411,7 +411,7 @@ def test_ctrl_c_twice_stops_at_once_and_nothing_is_lost(tmp_path: Path, catalogu
     ("given", "code"),
     [
         *((good, 0) for good in ("0:00.5", "0.5", "0:0:0.5")),
-        *((bad, 2) for bad in ("half", "1:2:3:4", "0:75", "0:60:00", "0:-1")),
+        *((bad, 2) for bad in ("half", "1:2:3:4", "0:75", "0:60:00", "0:-1", "0.5:30", "-1:30")),
     ],
 )
 def test_times_may_be_given_as_they_are_printed(

@@ -33,6 +33,7 @@ def echoic(
     return within(*arguments, code=code, given=given, ECHOIC_CATALOGUE=str(catalogue))
 
 
+MORE_SOUND = "an excerpt of up to 15 s with more sound in it"
 SILENT = "mixed to one channel it is silent, or nothing below 4 kHz stands out"
 
 
@@ -217,19 +218,15 @@ def test_where_the_query_itself_is_too_little_that_is_said(catalogue: Path, tmp_
         f"Nothing in the archive matches: {SILENT}.",
     ]
     assert out.splitlines()[-1] == (
-        "What may help: up to 15 s with more sound in them, or --max-change 10 for a tape at the "
-        "wrong speed."
+        f"What may help: {MORE_SOUND}, or --max-change 10 for a tape at the wrong speed."
     )
     out, _ = echoic("identify", late, "--p-false", "1e-6", "--max-change", 10, catalogue=catalogue)
-    assert out.splitlines()[-1] == (
-        "What may help: up to 15 s with more sound in them, or --p-false 0.001, as usual."
-    )
+    assert out.splitlines()[-1] == (f"What may help: {MORE_SOUND}, or --p-false 0.001, as usual.")
     out, _ = echoic(
         "identify", late, "--fingerprints-only", "--max-change", 10, catalogue=catalogue
     )
     assert out.splitlines()[-1] == (
-        "What may help: up to 15 s with more sound in them, or the archive's own files, without "
-        "--fingerprints-only."
+        f"What may help: {MORE_SOUND}, or the archive's own files, without --fingerprints-only."
     )
     _, err = echoic("identify", late, silent, "--cue", catalogue=catalogue)
     assert err == f"Note: {silent}: nothing can be recognised: {SILENT}.\n"
@@ -244,25 +241,27 @@ def test_of_a_long_query_a_part_is_advised_for_that_is_looked_for_harder(
     unknown: Path, catalogue: Path, tmp_path: Path
 ) -> None:
     long = write_sound(tmp_path / "long.wav", seed=4, length_s=16.0)
-    part = "of what is longer, 10 to 15 s alone (--from, --to): it is tried harder"
+    part = (
+        "of a query above 15 s, a part of 10 to 15 s (--from, --to), which is searched for harder"
+    )
     out, _ = echoic("identify", long, catalogue=catalogue)
     assert part in out.splitlines()[-1]
-    assert "up to 15 s" not in out
+    assert "excerpt of up to 15 s" not in out
     # One that is not, for its part is not.
     out, _ = echoic("identify", long, "--to", "12", catalogue=catalogue)
     assert part not in out
-    assert "up to 15 s with more sound in them" in out
+    assert MORE_SOUND in out
     # The archive's files are read for short ones alone, so that advice is given for these alone.
     without = ("--fingerprints-only", "--max-change", 10)
     out, _ = echoic("identify", long, *without, catalogue=catalogue)
     assert out.splitlines()[-1] == f"What may help: {part}."
     out, _ = echoic("identify", unknown, *without, "--all-occurrences", catalogue=catalogue)
     assert out.splitlines()[-1] == (
-        "What may help: up to 15 s with more sound in them, or the likeliest place alone, without "
+        f"What may help: {MORE_SOUND}, or the likeliest place alone, without "
         "--all-occurrences, or the archive's own files, without --fingerprints-only."
     )
     out, _ = echoic("identify", long, unknown, catalogue=catalogue)
-    assert f"up to 15 s with more sound in them, or {part}, or" in out.splitlines()[-1]
+    assert f"{MORE_SOUND}, or {part}, or" in out.splitlines()[-1]
 
 
 def test_without_a_catalogue_nothing_is_written_to_a_table(unknown: Path, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ class CueDisplay(Display):
             identical=answer.identical,
         )
         click.echo(text, nl=False)
-        if answer.too_little:
+        if answer.too_little and answer.identical is None:
             self._notes.append(f"{query.title}: nothing can be recognised: {answer.too_little}")
 
     def finish(self) -> None:
@@ -219,10 +219,13 @@ class TableDisplay(Display):
                 f"{self._n_without} not, {self._n_failed} failed."
             )
         if self._short_unfound or self._long_unfound:
-            hints = ["up to 15 s with more sound in them"] if self._short_unfound else []
+            hints = (
+                ["an excerpt of up to 15 s with more sound in it"] if self._short_unfound else []
+            )
             if self._long_unfound:
                 hints.append(
-                    "of what is longer, 10 to 15 s alone (--from, --to): it is tried harder"
+                    "of a query above 15 s, a part of 10 to 15 s (--from, --to), which is searched "
+                    "for harder"
                 )
             hints += self._hints
             if self._short_unfound:

@@ -90,8 +90,16 @@ class TimeInRecording(click.ParamType[float]):
         except ValueError:
             parts = []
         is_time = 0 < len(parts) < 4 and all(map(math.isfinite, parts))
-        if not is_time or not all(0 <= part < 60 for part in parts[1:]):
-            self.fail(f"{value!r} is not a time: give seconds, or minutes as in 1:30", param, ctx)
+        *whole, seconds = parts if is_time else [math.nan]
+        is_time &= not whole or 0 <= seconds < 60
+        is_time &= all(minutes < 60 for minutes in whole[1:])
+        if not is_time or not all(part >= 0 and part.is_integer() for part in whole):
+            self.fail(
+                f"{value!r} is not a time: give seconds, or minutes and seconds below 60 as in "
+                "1:30",
+                param,
+                ctx,
+            )
         return sum(part * 60.0**power for power, part in enumerate(reversed(parts)))
 
 
