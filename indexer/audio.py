@@ -6,7 +6,7 @@ does not hold is a warning. Damage in the middle of a file is an `AudioError` th
 
 import errno
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -358,9 +358,19 @@ def read_mono(
 
 
 def mono_blocks(
-    path: AnyFile, sr: int, *, from_s: float | None = None, to_s: float | None = None
+    path: AnyFile,
+    sr: int,
+    *,
+    from_s: float | None = None,
+    to_s: float | None = None,
+    on_warning: Callable[[str], None] | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Read a stretch of a file as `read_mono` does, block by block, however long it is.
+
+    Parameters
+    ----------
+    on_warning
+        Told of each of `AudioReader.warnings`, if the file is read to its end.
 
     Yields
     ------
@@ -389,6 +399,10 @@ def mono_blocks(
                 yield resampler.process(part)
             if stop is not None and position >= stop:
                 break
+        else:
+            for warning in reader.warnings:
+                if on_warning is not None:
+                    on_warning(warning)
     end_s = position / rate
     if to_s is not None and to_s > end_s + 0.1:
         raise AudioError(f"the stretch ends at {to_s:g} s, the file at {end_s:.2f} s")

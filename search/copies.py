@@ -1,5 +1,6 @@
 """The recordings of an archive that a file, or the files of a folder, were taken from or are in."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,27 @@ from numpy.typing import NDArray
 from db.catalogue import Catalogue
 from search.errors import QueryError
 from search.fingerprints import FingerprintEngine
+from search.rehearing import unread_note
 
 
-def copies_of(catalogue: Catalogue, path: Path) -> NDArray[np.int64]:
-    """Return the recordings that hold the same sound as a file or as any file of a folder.
+@dataclass(frozen=True, slots=True, eq=False)
+class Copies:
+    """Recordings that hold the same sound as some files.
 
-    Returns
-    -------
-    ndarray of int64
+    Attributes
+    ----------
+    recording_ids : ndarray of int64
         Ascending.
+    notes : tuple of str
+        Why some may be missing, in words.
+    """
+
+    recording_ids: NDArray[np.int64]
+    notes: tuple[str, ...]
+
+
+def copies_of(catalogue: Catalogue, path: Path) -> Copies:
+    """Return the recordings that hold the same sound as a file or as any file of a folder.
 
     Raises
     ------
@@ -37,10 +50,20 @@ def copies_of(catalogue: Catalogue, path: Path) -> NDArray[np.int64]:
         if not files:
             raise QueryError(f"copyof:{path}: the folder holds no audio file")
     engine = FingerprintEngine(catalogue)
-    found: set[int] = set()
+    found, unread, notes = set[int](), dict[int, str](), engine.notes
     for file in files:
+        warnings: list[str] = []
         itself = engine.identical(file)
         if itself is not None:
             found.add(itself.id)
-        found |= {match.recording.id for match in engine.identify(file, all_occurrences=True)}
-    return np.array(sorted(found), dtype=np.int64)
+        matches = engine.identify(
+            file,
+            all_occurrences=True,
+            on_unread=unread.__setitem__,
+            on_warning=warnings.append,
+        )
+        found |= {match.recording.id for match in matches}
+        notes += [f"{file}: {warning}" for warning in warnings]
+    if unread:
+        notes.append(unread_note(unread))
+    return Copies(np.array(sorted(found), dtype=np.int64), tuple(notes))

@@ -18,7 +18,7 @@ from search.advice import advice
 from search.archive_calibration import calibration_of
 from search.calibration import POSSIBLE, Calibration
 from search.candidates import Candidates, find_candidates, heard_in, matching_recordings
-from search.copies import copies_of
+from search.copies import Copies, copies_of
 from search.encoders import encoder_for, notes_on_vectors
 from search.errors import QueryError
 from search.folding import Folder
@@ -127,7 +127,8 @@ class SearchEngine:
             raise QueryError(f"{k} hits cannot be shown: ask for at least 1")
         prepared = self._prepare(_asked(query), ranking)
         self._index.refresh()
-        allowed = self._allowed(prepared, ranking)
+        copies = [copies_of(self.catalogue, demand.path) for demand in prepared.query.copies]
+        allowed = self._allowed(prepared, ranking, copies)
         wanted = k + _SPARE if not prepared.without else 4 * k + _SPARE
         while True:
             found, is_cut = self._found(prepared, allowed, ranking, wanted)
@@ -146,6 +147,7 @@ class SearchEngine:
             (
                 *self.notes,
                 *_unread(prepared),
+                *dict.fromkeys(note for found in copies for note in found.notes),
                 *advice(prepared.query, self._filter, n_hits=len(good)),
             ),
             is_complete=len(good) <= k and (not is_cut or len(good) < len(found)),
@@ -185,7 +187,9 @@ class SearchEngine:
         without = tuple(self._reader.prepare(sound) for sound in query.without)
         return PreparedQuery(sounds, without, query)
 
-    def _allowed(self, prepared: PreparedQuery, ranking: Ranking) -> Ids | None:
+    def _allowed(
+        self, prepared: PreparedQuery, ranking: Ranking, copies: Sequence[Copies]
+    ) -> Ids | None:
         """Return the recordings that may answer, ascending; None if all may."""
         query = prepared.query
         barred = [
@@ -205,9 +209,8 @@ class SearchEngine:
         if not (query.conditions or query.copies or len(barred_ids)):
             return None
         allowed = self._filter.matching(query.conditions)
-        for demand in query.copies:
-            copies = copies_of(self.catalogue, demand.path)
-            allowed = allowed[np.isin(allowed, copies, invert=demand.negated)]
+        for demand, found in zip(query.copies, copies, strict=True):
+            allowed = allowed[np.isin(allowed, found.recording_ids, invert=demand.negated)]
         return np.setdiff1d(allowed, barred_ids, assume_unique=True)
 
     def _found(

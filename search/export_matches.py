@@ -1,7 +1,7 @@
 """Matches of fingerprints as plain values, and as CSV."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from db.records import RecordingInfo
@@ -31,6 +31,7 @@ MATCH_COLUMNS = (
     "error",
     "too_little",
     "unread",
+    "warnings",
 )
 
 
@@ -58,7 +59,8 @@ class MatchTable:
 
     Columns are those of `MATCH_COLUMNS`; UTF-8 is the caller's business. ``identical`` says whether
     the recording is the very file asked about, ``too_little`` why nothing could be found in one,
-    ``unread`` how many recordings that may match could not be read, in each row of the query.
+    ``unread`` how many recordings that may match could not be read, ``warnings`` what is wrong with
+    the query, in each row of it.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -73,6 +75,7 @@ class MatchTable:
         identical: RecordingInfo | None = None,
         too_little: str = "",
         n_unread: int = 0,
+        warnings: Sequence[str] = (),
     ) -> None:
         """Write the matches of a query; without any, a row that has nothing but its name.
 
@@ -85,6 +88,8 @@ class MatchTable:
             What `search.too_little.too_little` says of a query without matches.
         n_unread : int
             Of how many recordings `on_unread` of `FingerprintEngine.identify` was told.
+        warnings : sequence of str
+            What its `on_warning` was told.
         """
         rows: list[dict[str, Any]] = []
         for match in matches:
@@ -92,7 +97,12 @@ class MatchTable:
             rows.append({**match_values(match), "identical": is_itself})
         if identical is not None and not any(row["identical"] for row in rows):
             rows.insert(0, {**recording_values(identical), "identical": True})
-        of_query = {"query": query, "too_little": too_little, "unread": n_unread}
+        of_query = {
+            "query": query,
+            "too_little": too_little,
+            "unread": n_unread,
+            "warnings": "; ".join(warnings),
+        }
         self._table.writerows({**of_query, **row} for row in rows or [{}])
 
     def add_failed(self, query: str, reason: str) -> None:

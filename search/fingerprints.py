@@ -168,6 +168,7 @@ class FingerprintEngine:
         limit: int | None = None,
         on_progress: Callable[[float], None] | None = None,
         on_unread: OnUnread | None = None,
+        on_warning: Callable[[str], None] | None = None,
     ) -> list[Match]:
         """Find which recordings a file, or a part of it, was taken from.
 
@@ -188,6 +189,8 @@ class FingerprintEngine:
             Told up to which time of the file, in seconds, it has been looked at.
         on_unread
             Told of recordings that may match and could not be read: `unread_note` has the words.
+        on_warning
+            Told what is wrong with the file though it could be read, such as its end cut off.
 
         Returns
         -------
@@ -203,8 +206,11 @@ class FingerprintEngine:
         """
         from indexer.audio import mono_blocks  # decoders, which other questions need not load
 
-        blocks = _named(path, mono_blocks(path, self.sample_rate, from_s=from_s or 0.0, to_s=to_s))
-        parts = self._parts(blocks, from_s or 0.0)
+        start_s = from_s or 0.0
+        blocks = mono_blocks(
+            path, self.sample_rate, from_s=start_s, to_s=to_s, on_warning=on_warning
+        )
+        parts = self._parts(_named(path, blocks), start_s)
         if on_progress is not None:
             parts = _telling(parts, on_progress)
         found = self._identify(parts, p_false, on_unread or pass_over, every=all_occurrences)

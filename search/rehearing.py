@@ -272,7 +272,7 @@ def unread_note(unread: Mapping[int, str]) -> str:
         f"{which} could not be read, so that fingerprints decided alone ({one}): what loud "
         "noise hides may be missing, and of passages much alike the wrong one may be named. Bring "
         "the files back, `echoic relocate` a folder that has moved, or `echoic index` what has "
-        "changed; `--fingerprints-only` reads none"
+        "changed"
     )
 
 

@@ -138,6 +138,10 @@ def test_what_noise_all_but_hides_is_found_by_reading_the_archives_files(
     out, _ = echoic("identify", query, "--csv", catalogue=catalogue)
     (row,) = csv.DictReader(io.StringIO(out))
     assert (row["path"], row["unread"]) == ("", "1")
+    # So is who searches for its copies, and for what is none.
+    for term in f"copyof:{query}", f"village -copyof:{query}":
+        _, err = echoic("search", term, catalogue=catalogue)
+        assert err.count(why) == 1, err
 
 
 def test_a_sound_comes_on_standard_input(excerpt: Path, field: Path, catalogue: Path) -> None:
@@ -192,8 +196,30 @@ def test_nothing_significant_is_said_plainly_and_is_no_failure(
             "matches": [],
             "too_little": None,
             "unread": [],
+            "warnings": [],
         }
     ]
+
+
+def test_a_query_whose_end_is_cut_off_is_answered_and_that_is_said(
+    programme: Path, field: Path, catalogue: Path, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.wav"
+    data = programme.read_bytes()
+    cut.write_bytes(data[: len(data) // 2])
+    warning = "the header promises 65.0 s, the file holds 32.5 s"
+    out, err = echoic("identify", cut, catalogue=catalogue)
+    assert out.rstrip().endswith(f"  {field}")
+    assert err == f"Note: {cut}: {warning}.\n"
+    (answer,) = json.loads(echoic("identify", cut, "--json", catalogue=catalogue)[0])
+    assert answer["warnings"] == [warning]
+    out, _ = echoic("identify", cut, "--csv", catalogue=catalogue)
+    assert {row["warnings"] for row in csv.DictReader(io.StringIO(out))} == {warning}
+    _, err = echoic("search", f"copyof:{cut}", catalogue=catalogue)
+    assert f"Note: {cut}: {warning}." in err.splitlines()
+    # Where what is missing was not asked for there is nothing to say.
+    _, err = echoic("identify", cut, "--from", "0:22", "--to", "0:32", catalogue=catalogue)
+    assert not err
 
 
 def test_where_the_query_itself_is_too_little_that_is_said(catalogue: Path, tmp_path: Path) -> None:

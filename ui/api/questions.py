@@ -139,7 +139,7 @@ async def identify(
     listening = _Listening(request, from_s, to_s)
 
     def identified() -> Identification:
-        engine, unread = service.fingerprints(tape=tape), dict[int, str]()
+        engine, unread, warnings = service.fingerprints(tape=tape), dict[int, str](), list[str]()
         with uploaded(file, service) as path:
             matches = engine.identify(
                 path,
@@ -150,6 +150,7 @@ async def identify(
                 limit=limit,
                 on_progress=listening.goes_on,
                 on_unread=unread.__setitem__,
+                on_warning=lambda warning: warnings.append(f"the file: {warning}"),
             )
             itself = engine.identical(path)
             why = "" if matches else too_little(path, from_s=from_s, to_s=to_s)
@@ -159,6 +160,7 @@ async def identify(
                 "matches": [match_values(match) for match in matches],
                 "notes": [
                     *([f"nothing can be found: {why}"] if why else []),
+                    *warnings,
                     *([unread_note(unread)] if unread else []),
                     *engine.notes,
                 ],

@@ -217,7 +217,8 @@ def identify(
         exit_code = _answer(_queries(given, Path(folder)), identifier.answer, show)
         print_notes(note for note in engine.notes if note not in told)
         if identifier.unread:
-            print_notes([unread_note(identifier.unread)])
+            note = unread_note(identifier.unread)
+            print_notes([f"{note}; `--fingerprints-only` reads none"])
         ctx.exit(exit_code)
 
 
@@ -239,6 +240,7 @@ class _Identifier:
         from search.too_little import too_little
 
         unread: dict[int, str] = {}
+        warnings: list[str] = []
         parts_s: list[float] = []
         with _progress(path.name) as tell:
 
@@ -255,6 +257,7 @@ class _Identifier:
                 limit=self.limit,
                 on_progress=on_progress,
                 on_unread=unread.__setitem__,
+                on_warning=warnings.append,
             )
         self.unread.update(unread)
         recordings = self.catalogue.recordings(unread)
@@ -264,6 +267,7 @@ class _Identifier:
             too_little="" if matches else too_little(path, from_s=self.from_s, to_s=self.to_s),
             unread=[(recordings[id_], why) for id_, why in unread.items() if id_ in recordings],
             is_long=len(parts_s) > 1,
+            warnings=warnings,
         )
 
 
@@ -289,7 +293,9 @@ def _answer(
         try:
             if query.fault is not None:
                 raise AudioError(query.fault)
-            show.answer(query, identified(query.path))
+            answer = identified(query.path)
+            print_notes(f"{query.title}: {warning}" for warning in answer.warnings)
+            show.answer(query, answer)
             n_done += 1
         except AudioError as error:
             n_failed += 1

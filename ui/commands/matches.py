@@ -31,7 +31,7 @@ class Answer:
 
     `too_little` says why nothing could be found, if the query itself is to blame; `unread`, why
     recordings that may match could not be read; `is_long`, that the query was looked at in parts,
-    less hard than a short one.
+    less hard than a short one; `warnings` say what is wrong with it though it could be read.
     """
 
     identical: "RecordingInfo | None"
@@ -39,6 +39,7 @@ class Answer:
     too_little: str = ""
     unread: "Sequence[tuple[RecordingInfo, str]]" = ()
     is_long: bool = False
+    warnings: "Sequence[str]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class JsonDisplay(Display):
                     }
                     for recording, reason in answer.unread
                 ],
+                "warnings": list(answer.warnings),
             }
         )
 
@@ -106,6 +108,7 @@ class JsonDisplay(Display):
                 "matches": [],
                 "too_little": None,
                 "unread": [],
+                "warnings": [],
             }
         )
 
@@ -128,6 +131,7 @@ class CsvDisplay(Display):
             identical=answer.identical,
             too_little=answer.too_little,
             n_unread=len(answer.unread),
+            warnings=answer.warnings,
         )
 
     def failed(self, query: Query, reason: str) -> None:

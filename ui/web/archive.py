@@ -134,6 +134,7 @@ class Archive:
         all_occurrences: bool = False,
         on_progress: Callable[[float], None] | None = None,
         on_unread: OnUnread | None = None,
+        on_warning: Callable[[str], None] | None = None,
     ) -> list[Match]:
         """Find which recordings a file was taken from; see `FingerprintEngine.identify`."""
         with self._identifying:
@@ -142,6 +143,7 @@ class Archive:
                 all_occurrences=all_occurrences,
                 on_progress=on_progress,
                 on_unread=on_unread,
+                on_warning=on_warning,
             )
 
 

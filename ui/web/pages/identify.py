@@ -114,10 +114,16 @@ def _answered(served: Archive, upload: Upload) -> tuple[list[Match], list[str]]:
         or st.button("The archive has changed since: go through it again")
     )
     if asked is None or is_over:
-        unread: dict[int, str] = {}
+        unread, notes = dict[int, str](), list[str]()
         with through_file("Listening and comparing", upload.duration_s) as told:
-            matches = served.identify(upload.path, on_progress=told, on_unread=unread.__setitem__)
-        notes = [unread_note(unread)] if unread else []
+            matches = served.identify(
+                upload.path,
+                on_progress=told,
+                on_unread=unread.__setitem__,
+                on_warning=lambda warning: notes.append(f"your clip: {warning}"),
+            )
+        if unread:
+            notes.append(unread_note(unread))
         kept[upload.name] = (state, matches, notes)
     return matches, notes
 
