@@ -10,6 +10,10 @@ transform of the generalised correlation. Sustained notes and rhythms correlate 
 well, a beat or a bar away: how much the best lag exceeds those says that it is this passage and
 not one like it.
 
+A room answers a sound for some milliseconds, and what it answers at each lag is the same from
+beginning to end. So the lags of a few milliseconds count together, and a part of the query counts
+by how far it goes there as the other parts do: chance goes another way in each.
+
 References
 ----------
 C. H. Knapp, G. C. Carter, "The generalized correlation method for estimation of time delay", IEEE
@@ -20,7 +24,9 @@ P. D. Welch, "The use of fast Fourier transform for the estimation of power spec
 Transactions on Audio and Electroacoustics 15, 1967.
 """
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -33,6 +39,7 @@ MARGIN_S = 4.2
 
 _NEAR_S = 0.06  # the place is known to within that
 _BESIDE_S = 0.08  # lags nearer to the best one belong to its peak
+_ROOM_S = 0.01  # what a room says in that time adds up
 _LEVELLED_S = 0.25
 _FLOOR = 0.1  # of the level of all; silence is not blown up to noise
 _PARTS = 10  # of the query
@@ -49,9 +56,9 @@ class Agreement:
     Attributes
     ----------
     distinctness : float
-        Its correlation at the best lag near the expected one, without the three tenths of it that
-        correlate best, in proportion to the largest at any lag farther off: above 1, it is there
-        and nowhere around.
+        Its correlation over the lags of a room's first answer near the expected one, without the
+        three tenths of it that correlate best, in proportion to the largest at any lags farther
+        off: above 1, it is there and nowhere around.
     correlation : float
         How much they are the same, so that places can be compared: the mean correlation of the
         query's tenths but for the three best. About 1 for the very same sound, 0 for another.
@@ -105,20 +112,49 @@ class Waveform:
         by_lag = self._analytic(np.conj(self._spectrum) * spectrum)[: 2 * self._n_margin + 1]
         size = np.abs(by_lag)
         near, beside = round(_NEAR_S * self._sr), round(_BESIDE_S * self._sr)
-        first = self._n_margin - near
-        lag = first + int(size[first : first + 2 * near + 1].argmax())
-        elsewhere = max(size[: lag - beside].max(), size[lag + beside :].max())
-        if elsewhere == 0 or size[lag] == 0:
+        n_room = round(_ROOM_S * self._sr)
+        first, end = self._n_margin - near, self._n_margin + near + 1
+        lag = first + int(size[first:end].argmax())
+        energy = np.cumsum(np.concatenate([[0.0], np.square(size, dtype=np.float64)]))
+        answer = energy[n_room:] - energy[:-n_room]  # of the lags from each on
+        begin = first + int(answer[first : end - n_room // 2].argmax())
+        elsewhere = max(answer[: begin - beside].max(), answer[begin + beside :].max())
+        if elsewhere <= 0 or size[lag] == 0:
             return Agreement(0.0, 0.0, 0.0, (0.0, 0.0))
-        parts = self._by_part(spectrum, lag)
+        parts = self._answers(spectrum, begin, n_room)
         part_s = len(self._query) / _PARTS / self._sr
         first_part, end_part = _stretch(parts)
         return Agreement(
-            _PARTS * _of_the_rest(parts) / float(elsewhere),
+            math.sqrt(_PARTS * _of_the_rest(parts) / float(elsewhere)),
             self._sameness(white, spectrum, lag, _between_samples(size[lag - 1 : lag + 2])),
             (lag - self._n_margin) / self._sr,
             (first_part * part_s, end_part * part_s),
         )
+
+    def _answers(
+        self, spectrum: NDArray[np.complex64], begin: int, n_lags: int
+    ) -> NDArray[np.float64]:
+        """Return how much each part of the query goes with a passage's as the others do.
+
+        Returns
+        -------
+        ndarray, shape (_PARTS,), float64
+            The product of its correlation with that of all others, summed over the lags. Around 0
+            by chance, whatever a part says itself.
+        """
+        there = self._analytic(spectrum)[begin:]
+        bounds = [*_bounds(len(self._query)).tolist(), len(self._query)]
+        by_part = np.array(
+            [
+                np.correlate(there[start : stop + n_lags - 1], self._query[start:stop], "valid")
+                for start, stop in pairwise(bounds)
+            ]
+        )
+        others = by_part.sum(axis=0) - by_part
+        together: NDArray[np.float64] = (np.conj(others) * by_part).real.sum(
+            axis=1, dtype=np.float64
+        )
+        return together
 
     def _sameness(
         self,
@@ -195,8 +231,12 @@ def _between_samples(three: NDArray[np.float32]) -> float:
 
 def _sums(values: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the sum of each part of a query, shape (_PARTS,)."""
-    bounds = np.linspace(0, len(values), _PARTS, endpoint=False).astype(np.intp)
-    return np.add.reduceat(values.astype(np.float64), bounds)
+    return np.add.reduceat(values.astype(np.float64), _bounds(len(values)))
+
+
+def _bounds(n_samples: int) -> NDArray[np.intp]:
+    """Return where each part of a query begins, shape (_PARTS,)."""
+    return np.linspace(0, n_samples, _PARTS, endpoint=False).astype(np.intp)
 
 
 def _of_the_rest(parts: NDArray[np.float64]) -> float:

@@ -31,15 +31,14 @@ _CHANGES = 24
 _EVERY = 3.0
 """Weighing many more places, as for all occurrences, raises the best false score a little."""
 
-_DISTINCT_MODES = (0.49, 0.595, 0.61)
-_DISTINCT_SCALES = (0.08, 0.05, 0.045)
+_DISTINCT_MODES = (0.41, 0.385, 0.37)
+_DISTINCT_SCALES = (0.07, 0.055, 0.06)
 """Likewise, of the most distinct correlation of the places that are read again. Their number does
 not grow with the archive. As above, the rarest hundredth was fitted."""
 
-_DISTINCT_KNOWN = (-2.7, -5.0, -5.0)
-"""The probability, as a power of ten, down to which that law is trusted: it was fitted to 500
-queries of each length and counted on a thousand, and a held note may go with another for two
-seconds."""
+_DISTINCT_KNOWN = (-4.0, -5.0, -5.0)
+"""The probability, as a power of ten, down to which that law is trusted: it was fitted to a
+thousand queries of each length, and a held note may go with another for two seconds."""
 
 _BEYOND = 0.25
 """What is rarer is taken to grow rarer a quarter as fast, so that it can be told what is surer."""

@@ -77,6 +77,19 @@ def test_a_loudspeaker_may_turn_the_phase(recording: NDArray[np.float32], turned
     assert found.distinctness > 0.8 * straight.distinctness > 1.2
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_a_room_spreads_over_milliseconds_adds_up(
+    recording: NDArray[np.float32], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    room = np.exp(-np.arange(800) / 160) * rng.standard_normal(800)  # no lag of it stands out
+    heard = noisy(signal.oaconvolve(recording, room)[: len(recording)], -8, seed)
+    there = agreement(heard[80_000:160_000], recording, 80_000).distinctness
+    for other, start in ((recording, 200_000), (narrow(music(4)), 80_000)):
+        elsewhere = agreement(heard[80_000:160_000], other, start).distinctness
+        assert there > max(1.3, 3.5 * elsewhere)
+
+
 def test_one_click_goes_with_any_other_and_proves_nothing() -> None:
     rng = np.random.default_rng(5)
     click = np.exp(-np.arange(400) / 40) * rng.standard_normal(400)

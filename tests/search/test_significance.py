@@ -54,7 +54,7 @@ def test_a_small_archive_counts_as_that_of_the_fit(archive_s: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("duration_s", "known_p"), [(1, 0.002), (2, 0.002), (5, 1e-5), (10, 1e-5), (15, 1e-5)]
+    ("duration_s", "known_p"), [(1, 1e-4), (2, 1e-4), (5, 1e-5), (10, 1e-5), (15, 1e-5)]
 )
 def test_a_more_distinct_correlation_is_less_likely_chance(
     duration_s: float, known_p: float
@@ -63,7 +63,7 @@ def test_a_more_distinct_correlation_is_less_likely_chance(
     assert at == sorted(at, reverse=True)
     assert len(set(at)) == len(at)
     assert p_agreement(0.0, duration_s) > 0.99
-    assert at[3] > 1e-3
+    assert at[1] > 1e-3
     # Beyond what is known of it, chance is not taken to fall as fast.
     steps = np.diff(np.log(at))
     fast = [step for step, p in zip(steps, at[1:], strict=True) if 1.1 * known_p < p < 0.1]
