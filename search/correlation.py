@@ -7,7 +7,7 @@ passage still correlates with the query at one lag as at no other.
 Both are whitened, since else a few low notes decide, and levelled over time, since else one loud
 moment does: a click goes well with any other click. What is left is the smoothed coherence
 transform of the generalised correlation. Sustained notes and rhythms correlate at other lags as
-well, a beat or a bar away: how much the best lag exceeds those says that it is this passage and
+well, a beat or a bar away: how much the best lags exceed those says that it is this passage and
 not one like it.
 
 A room answers a sound for some milliseconds, and what it answers at each lag is the same from
@@ -56,14 +56,15 @@ class Agreement:
     Attributes
     ----------
     distinctness : float
-        Its correlation over the lags of a room's first answer near the expected one, without the
-        three tenths of it that correlate best, in proportion to the largest at any lags farther
-        off: above 1, it is there and nowhere around.
+        How far its tenths, but for the three that go best, go with the passage as the others do, at
+        the lags of a room's first answer near the expected one; as a root, and in proportion to the
+        largest correlation at as many lags farther off. About 1 if it is there and elsewhere alike,
+        more if it is there and nowhere around.
     correlation : float
         How much they are the same, so that places can be compared: the mean correlation of the
         query's tenths but for the three best. About 1 for the very same sound, 0 for another.
     late_s : float
-        How much later than expected it lies in the passage, in seconds.
+        How much later than expected it lies in the passage, in seconds: the largest of those lags.
     extent_s : tuple of float
         The stretch of the query that correlates, in seconds, to a tenth of its length.
     """
@@ -114,10 +115,11 @@ class Waveform:
         near, beside = round(_NEAR_S * self._sr), round(_BESIDE_S * self._sr)
         n_room = round(_ROOM_S * self._sr)
         first, end = self._n_margin - near, self._n_margin + near + 1
-        lag = first + int(size[first:end].argmax())
         energy = np.cumsum(np.concatenate([[0.0], np.square(size, dtype=np.float64)]))
         answer = energy[n_room:] - energy[:-n_room]  # of the lags from each on
-        begin = first + int(answer[first : end - n_room // 2].argmax())
+        middle = n_room // 2  # either end may be the direct sound: either sound may be in a room
+        begin = first - middle + int(answer[first - middle : end - middle].argmax())
+        lag = begin + int(size[begin : begin + n_room].argmax())
         elsewhere = max(answer[: begin - beside].max(), answer[begin + beside :].max())
         if elsewhere <= 0 or size[lag] == 0:
             return Agreement(0.0, 0.0, 0.0, (0.0, 0.0))
@@ -125,7 +127,7 @@ class Waveform:
         part_s = len(self._query) / _PARTS / self._sr
         first_part, end_part = _stretch(parts)
         return Agreement(
-            math.sqrt(_PARTS * _of_the_rest(parts) / float(elsewhere)),
+            math.sqrt(_PARTS * _of_the_rest(parts) / elsewhere),
             self._sameness(white, spectrum, lag, _between_samples(size[lag - 1 : lag + 2])),
             (lag - self._n_margin) / self._sr,
             (first_part * part_s, end_part * part_s),
@@ -139,8 +141,9 @@ class Waveform:
         Returns
         -------
         ndarray, shape (_PARTS,), float64
-            The product of its correlation with that of all others, summed over the lags. Around 0
-            by chance, whatever a part says itself.
+            The product of its correlation with that of all others, as if there were as many as
+            parts, summed over the lags. Around 0 by chance, whatever a part says itself; where the
+            lags were chosen for their size, a little more.
         """
         there = self._analytic(spectrum)[begin:]
         bounds = [*_bounds(len(self._query)).tolist(), len(self._query)]
@@ -150,7 +153,7 @@ class Waveform:
                 for start, stop in pairwise(bounds)
             ]
         )
-        others = by_part.sum(axis=0) - by_part
+        others = (by_part.sum(axis=0) - by_part) * (_PARTS / (_PARTS - 1))
         together: NDArray[np.float64] = (np.conj(others) * by_part).real.sum(
             axis=1, dtype=np.float64
         )

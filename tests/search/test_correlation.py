@@ -84,7 +84,10 @@ def test_what_a_room_spreads_over_milliseconds_adds_up(
     rng = np.random.default_rng(seed)
     room = np.exp(-np.arange(800) / 160) * rng.standard_normal(800)  # no lag of it stands out
     heard = noisy(signal.oaconvolve(recording, room)[: len(recording)], -8, seed)
-    there = agreement(heard[80_000:160_000], recording, 80_000).distinctness
+    found = agreement(heard[80_000:160_000], recording, 80_000)
+    there = found.distinctness
+    # The room's answer to what was before is what the query has of it: up to ten milliseconds.
+    assert -0.025 <= found.late_s <= 0.001
     for other, start in ((recording, 200_000), (narrow(music(4)), 80_000)):
         elsewhere = agreement(heard[80_000:160_000], other, start).distinctness
         assert there > max(1.3, 3.5 * elsewhere)
