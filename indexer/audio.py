@@ -192,7 +192,7 @@ class AudioReader:
         if self._n_cleaned:
             self.warnings.append(
                 f"{self._n_cleaned} samples were not numbers, or absurdly large, and were taken "
-                f"as silence; the first at {self._cleaned_at_s:.1f} s"
+                f"as silence, the first at {self._cleaned_at_s:.1f} s"
             )
         if self._mixed_power < _CANCELLED * self._power:
             self.warnings.append(
@@ -370,7 +370,7 @@ def mono_blocks(
     Parameters
     ----------
     on_warning
-        Told of each of `AudioReader.warnings`, if the file is read to its end.
+        Told of each of `AudioReader.warnings`, unless the stretch ends before the file does.
 
     Yields
     ------

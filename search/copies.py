@@ -21,7 +21,7 @@ class Copies:
     recording_ids : ndarray of int64
         Ascending.
     notes : tuple of str
-        Why some may be missing, in words.
+        Why some may not be among them, in words.
     """
 
     recording_ids: NDArray[np.int64]
@@ -50,7 +50,7 @@ def copies_of(catalogue: Catalogue, path: Path) -> Copies:
         if not files:
             raise QueryError(f"copyof:{path}: the folder holds no audio file")
     engine = FingerprintEngine(catalogue)
-    found, unread, notes = set[int](), dict[int, str](), engine.notes
+    found, unread, notes = set[int](), dict[int, str](), list[str]()
     for file in files:
         warnings: list[str] = []
         itself = engine.identical(file)
@@ -66,4 +66,4 @@ def copies_of(catalogue: Catalogue, path: Path) -> Copies:
         notes += [f"{file}: {warning}" for warning in warnings]
     if unread:
         notes.append(unread_note(unread))
-    return Copies(np.array(sorted(found), dtype=np.int64), tuple(notes))
+    return Copies(np.array(sorted(found), dtype=np.int64), (*engine.notes, *notes))

@@ -38,7 +38,7 @@ MARGIN_S = 4.2
 """What a passage holds before and after the query's place, in seconds: a bar and more."""
 
 _NEAR_S = 0.06  # the place is known to within that
-_BESIDE_S = 0.08  # lags nearer to the best one belong to its peak
+_BESIDE_S = 0.08  # lags that begin nearer to the best ones belong to their peak
 _ROOM_S = 0.01  # what a room says in that time adds up
 _LEVELLED_S = 0.25
 _FLOOR = 0.1  # of the level of all; silence is not blown up to noise

@@ -190,7 +190,8 @@ class FingerprintEngine:
         on_unread
             Told of recordings that may match and could not be read: `unread_note` has the words.
         on_warning
-            Told what is wrong with the file though it could be read, such as its end cut off.
+            Told what is wrong with the file though it could be read, such as its end cut off; not
+            of a part that ends before the file does.
 
         Returns
         -------

@@ -345,7 +345,7 @@ def test_values_that_are_no_numbers_become_silence_with_a_warning(tmp_path: Path
     assert np.isfinite(got).all()
     assert got[22 * SR] == 3.0
     assert warnings == [
-        "3 samples were not numbers, or absurdly large, and were taken as silence; "
+        "3 samples were not numbers, or absurdly large, and were taken as silence, "
         "the first at 15.0 s"
     ]
 

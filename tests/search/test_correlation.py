@@ -86,11 +86,23 @@ def test_what_a_room_spreads_over_milliseconds_adds_up(
     heard = noisy(signal.oaconvolve(recording, room)[: len(recording)], -8, seed)
     found = agreement(heard[80_000:160_000], recording, 80_000)
     there = found.distinctness
-    # The room's answer to what was before is what the query has of it: up to ten milliseconds.
+    # What a room answers later lies earlier in the recording: here up to some twenty milliseconds.
     assert -0.025 <= found.late_s <= 0.001
     for other, start in ((recording, 200_000), (narrow(music(4)), 80_000)):
         elsewhere = agreement(heard[80_000:160_000], other, start).distinctness
         assert there > max(1.3, 3.5 * elsewhere)
+
+
+@pytest.mark.parametrize("late_s", [-0.06, -0.03, 0.03, 0.06])
+def test_a_place_is_found_within_60_ms_in_a_room_as_well(
+    recording: NDArray[np.float32], late_s: float
+) -> None:
+    rng = np.random.default_rng(0)
+    room = np.exp(-np.arange(800) / 80) * rng.standard_normal(800)
+    heard = noisy(signal.oaconvolve(recording, room)[: len(recording)], 0)[80_000:160_000]
+    found = agreement(heard, recording, 80_000 - round(late_s * RATE))
+    assert found.distinctness > 1.3
+    assert found.late_s == pytest.approx(late_s, abs=0.015)
 
 
 def test_one_click_goes_with_any_other_and_proves_nothing() -> None:

@@ -275,6 +275,20 @@ def test_a_copy_of_a_file_can_be_demanded_and_refused(engine: SearchEngine, demo
         engine.search("copyof:nowhere.wav")
 
 
+def test_of_a_folder_each_file_whose_end_is_cut_off_is_named_once(
+    engine: SearchEngine, demo: Path, tmp_path: Path
+) -> None:
+    data = (demo / "sounds" / "animals/dog-barking.wav").read_bytes()
+    for name in ("whole.wav", "cut.wav"):
+        (tmp_path / name).write_bytes(data if name == "whole.wav" else data[: len(data) // 2])
+    query = Query(copies=(CopyOf(tmp_path), CopyOf(tmp_path)))
+    found = engine.search(query)
+    assert "animals/dog-barking.wav" in paths(found.hits)
+    notes = [note for note in found.notes if "the header promises" in note]
+    assert len(notes) == 1
+    assert notes[0].startswith(f"{tmp_path / 'cut.wav'}: ")
+
+
 def test_facets_count_all_that_matches(engine: SearchEngine) -> None:
     results = engine.search("siren", k=1, facets=("format", "collection"))
     counts = {facet.field: dict(facet.counts) for facet in results.facets}

@@ -99,6 +99,16 @@ def test_an_upload_is_identified_with_its_place(
     assert found.json()["identical"] is None
 
 
+def test_of_an_upload_whose_end_is_cut_off_that_is_said(
+    served: Served, client: httpx.Client, tmp_path: Path
+) -> None:
+    clip = excerpt(served, tmp_path / "clip.wav", 90, 98)
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    found = send(client, "/identify", clip).json()
+    assert found["matches"]
+    assert "the file: the header promises 8.0 s, the file holds 4.0 s" in found["notes"]
+
+
 def test_of_all_occurrences_so_many_are_given_as_were_asked_for(
     served: Served, client: httpx.Client, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from search.fingerprints import Match
 from search.hits import Passage, Source
 from search.originals import original
 from search.query import Archived, Query, Sound
+from search.rehearing import unread_note
 from ui.commands.common import duration_text, exact_span_text, size_text
 from ui.components.hits import hit_list
 from ui.web import asking
@@ -140,11 +141,17 @@ def _copies(served: Archive, recording: RecordingInfo) -> None:
         if not st.button("Look for them"):
             return
         path = original(served.catalogue, recording.id).path
+        unread = dict[int, str]()
         with through_file("Comparing with the archive", recording.technical.duration_s) as told:
-            found = served.identify(path, all_occurrences=True, on_progress=told)
+            found = served.identify(
+                path, all_occurrences=True, on_progress=told, on_unread=unread.__setitem__
+            )
         others = [one for one in found if one.recording.id != recording.id]
-        st.session_state[wanted] = (state, others)
-    _reuses(st.session_state[wanted][1])
+        st.session_state[wanted] = (state, others, unread_note(unread) if unread else "")
+    _, others, note = st.session_state[wanted]
+    _reuses(others)
+    if note:
+        st.caption(f"Note: {plain(note)}.")
 
 
 def _reuses(matches: Sequence[Match]) -> None:
