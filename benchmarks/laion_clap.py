@@ -107,10 +107,10 @@ def write_clips(folder: Path, n_clips: int) -> None:
 
 def measure(package: Path, clips: Path) -> dict[str, float]:
     """Time one package; in a process of its own."""
-    from indexer.audio import read_mono
     from indexer.encoders.laion_clap import LaionClap
     from indexer.encoders.laion_clap.mel import log_mel
     from indexer.encoders.packages import read_package
+    from indexer.mono import read_mono
 
     encoder = LaionClap(read_package(package))
     paths = sorted(clips.iterdir())

@@ -205,7 +205,7 @@ class FingerprintEngine:
         QueryError
             If `p_false` is not a probability.
         """
-        from indexer.audio import mono_blocks  # decoders, which other questions need not load
+        from indexer.mono import mono_blocks  # decoders, which other questions need not load
 
         start_s = from_s or 0.0
         blocks = mono_blocks(

@@ -168,7 +168,7 @@ def example_vectors(
     AudioError
         If it cannot be decoded, has no such part, or is longer than `MAX_EXAMPLE_S`.
     """
-    from indexer.audio import read_mono  # decoders, which a query by words need not load
+    from indexer.mono import read_mono  # decoders, which a query by words need not load
 
     try:
         samples = read_mono(

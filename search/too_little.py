@@ -25,7 +25,7 @@ def too_little(path: AnyFile, *, from_s: float | None = None, to_s: float | None
     AudioError
         If the file cannot be decoded or has no such part.
     """
-    from indexer.audio import mono_blocks  # decoders, which other questions need not load
+    from indexer.mono import mono_blocks  # decoders, which other questions need not load
 
     fingerprinter = LandmarkFingerprinter()
     sr = fingerprinter.sample_rate

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.audio import read_mono
 from indexer.encoders.echoic_mini import EchoicMini
 from indexer.encoders.echoic_mini.mel import log_mel, mel_power
+from indexer.mono import read_mono
 from indexer.segments import Segmenter
 from search.evaluation.clips import best_window, example_queries
 from search.evaluation.ground_truth import read_ground_truth

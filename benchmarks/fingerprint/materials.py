@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.audio import read_mono
+from indexer.mono import read_mono
 
 SR = 16000
 SPLITS = ("dev", "test")

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.fingerprint.materials import SR, Samples, manifest, reserved_paths
-from indexer.audio import read_mono
 from indexer.errors import AudioError
+from indexer.mono import read_mono
 
 FOLDERS = ("music", "effects", "unlabelled", "esc10")
 _SHORTEST_S = 0.5

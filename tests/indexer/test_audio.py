@@ -20,9 +20,9 @@ from indexer.audio import (
     MonoResampler,
     mix_to_mono,
     open_audio,
-    read_mono,
 )
 from indexer.errors import AudioError
+from indexer.mono import read_mono
 
 SR = 44_100
 
@@ -415,7 +415,8 @@ def test_a_stretch_is_the_stretch_that_was_asked_for(tmp_path: Path) -> None:
         (-1.0, None, "is empty"),
         (float("nan"), None, "is empty"),
         (6.0, None, "begins at 6 s, the file ends at 5.00 s"),
-        (1.0, 7.0, "ends at 7 s, the file at 5.00 s"),
+        (6.0, 7.0, "begins at 6 s, the file ends at 5.00 s"),
+        (1.0, 7.0, "ends at 7 s, the file at 5.00 s: to go to its end, leave out"),
         (0.0, None, "longer than 4 s"),
     ],
 )

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 import torch
 
-from indexer.audio import read_mono
 from indexer.encoders import Encoder
 from indexer.encoders.conversion.converting import convert
 from indexer.encoders.conversion.towers import TOLERANCE, _compare, _Tower, _write
 from indexer.encoders.laion_clap import LaionClap
 from indexer.encoders.packages import ModelPackage, check_package, installed, read_package
 from indexer.errors import EncoderError
+from indexer.mono import read_mono
 
 PROJECT = Path(__file__).resolve().parents[2]
 TOLERATED = 1e-4

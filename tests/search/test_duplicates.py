@@ -17,8 +17,8 @@ from db.fingerprint_index import save_fingerprint_index
 from db.landmarks import Landmarks
 from db.records import Analysis, Description, FileState, SchemeInfo, Technical
 from db.writer import CatalogueWriter
-from indexer.audio import read_mono
 from indexer.landmarks import LandmarkFingerprinter
+from indexer.mono import read_mono
 from search.alignment import Line, follow
 from search.duplicates import Duplicates, Kind, Overlap, Pair, find_duplicates
 

@@ -18,9 +18,9 @@ from db.landmarks import Landmarks
 from db.records import Analysis, Description, FileState, SchemeInfo, Technical
 from db.storage import file_state
 from db.writer import CatalogueWriter
-from indexer.audio import read_mono
 from indexer.errors import AudioError
 from indexer.landmarks import LandmarkFingerprinter
+from indexer.mono import read_mono
 from search.errors import QueryError
 from search.fingerprints import FingerprintEngine, Match, _strongest
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from db.archive_frames import ArchiveFrames
 from db.catalogue import Catalogue
 from db.writer import CatalogueWriter
-from indexer.audio import read_mono
 from indexer.fingerprint_places import open_fingerprints
 from indexer.landmarks import UNCHANGED, Change, LandmarkFingerprinter
+from indexer.mono import read_mono
 from search.correlation import Agreement
 from search.evidence import Evidence
 from search.fingerprint_candidates import Candidate

@@ -1,11 +1,14 @@
 """Every command in the documents is run as its reader would run it."""
 
+import json
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from search.export_duplicates import PAIR_COLUMNS
 from search.export_matches import MATCH_COLUMNS
@@ -77,6 +80,36 @@ def test_every_column_of_fingerprint_tables_is_documented() -> None:
     for table, columns in zip(tables, (MATCH_COLUMNS, PAIR_COLUMNS), strict=True):
         first_cells = "".join(line.split("|")[1] for line in table.splitlines() if line[:1] == "|")
         assert set(re.findall(r"`(\w+)`", first_cells)) == set(columns)
+
+
+def test_every_key_of_fingerprint_json_is_documented(home: Path, tmp_path: Path) -> None:
+    page = (PROJECT / "docs" / "fingerprint.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`(\w+)`", page.split("## What JSON and CSV hold")[1]))
+    archive = ["--catalogue", str(tmp_path / "catalogue")]
+    within("index", str(home / "sounds"), *archive)
+    # Again under another name and in another format: a match, a copy, and the same bytes twice.
+    copies = tmp_path / "copies"
+    for name in "bell.wav", "dog.flac":
+        samples, sr = soundfile.read(home / "sounds" / name)
+        copies.mkdir(exist_ok=True)
+        soundfile.write(copies / f"{name}.ogg", samples, sr)
+    shutil.copy(home / "sounds" / "bell.wav", copies / "again.wav")
+    within("index", str(copies), *archive)
+    for command in ("identify", str(copies)), ("duplicates",):
+        values = json.loads(within(*command, "--json", *archive)[0])
+        keys = set(keys_of(values))
+        assert len(keys) > 15
+        assert keys <= documented
+
+
+def keys_of(values: object) -> Iterator[str]:
+    """Yield the keys of what JSON holds, however deep."""
+    if isinstance(values, dict):
+        yield from values
+        values = list(values.values())
+    if isinstance(values, list):
+        for each in values:
+            yield from keys_of(each)
 
 
 def test_the_links_of_the_documents_lead_somewhere() -> None:

@@ -217,6 +217,13 @@ def test_a_query_whose_end_is_cut_off_is_answered_and_that_is_said(
     assert {row["warnings"] for row in csv.DictReader(io.StringIO(out))} == {warning}
     _, err = echoic("search", f"copyof:{cut}", catalogue=catalogue)
     assert f"Note: {cut}: {warning}." in err.splitlines()
+    # It may be why the part that is asked for is not there.
+    for part, reason in (
+        (("--from", "0:40", "--to", "0:50"), f"the file ends at 32.50 s; {warning}"),
+        (("--from", "0:20", "--to", "0:50"), f"the file at 32.50 s; {warning}: to go to its end"),
+    ):
+        _, err = echoic("identify", cut, *part, catalogue=catalogue, code=2)
+        assert reason in err
     # Where what is missing was not asked for there is nothing to say.
     _, err = echoic("identify", cut, "--from", "0:22", "--to", "0:32", catalogue=catalogue)
     assert not err
