@@ -13,12 +13,14 @@ import psutil
 import pytest
 from sqlalchemy import make_url
 
+from db.fingerprint_location import OnCluster
 from tests.indexer.conftest import write_sound
 from tests.milvus import MilvusServerForTests
 from tests.milvus import server_for_tests as milvus_for_tests
 from tests.postgres import GUEST_PASSWORD, PostgresServer, server_for_tests
 
 N_SOUNDS = 60
+N_PARTS = 3
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +108,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         )
         yield made
         made.shutdown()
+
+
+@pytest.fixture(scope="module")
+def here(cluster: Any) -> Iterator[OnCluster]:
+    """The cluster, and this process of it while the tests of this module last."""
+    from indexer.ray_cluster import connect, disconnect
+
+    connect(cluster.address)
+    yield OnCluster(cluster.address, N_PARTS)
+    disconnect()
 
 
 @pytest.fixture

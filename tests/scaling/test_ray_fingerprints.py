@@ -16,29 +16,14 @@ from numpy.typing import NDArray
 from db.catalogue import Catalogue
 from db.errors import PostingsError
 from db.fingerprint_location import ENVIRONMENT_VARIABLE, OnCluster
-from db.partitioned_index import PartitionedIndex
-from db.writer import CatalogueWriter
 from search.duplicates import find_duplicates
 from search.fingerprints import FingerprintEngine, Match
-from tests.conformance.fingerprints import KEY_BITS, FingerprintIndexSuite
-from tests.db.conftest import SCHEME, expand
 from tests.indexer.conftest import write_sound
 from tests.postgres import GUEST_PASSWORD
-from tests.scaling.conftest import echoic, on_machine, raylet_of, with_password
+from tests.scaling.conftest import N_PARTS, echoic, raylet_of, with_password
 from tests.scaling.test_postgres_restart import wait_for
 
-N_PARTS = 3
 SR = 8000
-
-
-@pytest.fixture(scope="module")
-def here(cluster: Any) -> Iterator[OnCluster]:
-    """The cluster, and this process of it while the tests of this module last."""
-    from indexer.ray_cluster import connect, disconnect
-
-    connect(cluster.address)
-    yield OnCluster(cluster.address, N_PARTS)
-    disconnect()
 
 
 def processes(*, below: psutil.Process | None = None) -> list[psutil.Process]:
@@ -50,48 +35,6 @@ def processes(*, below: psutil.Process | None = None) -> list[psutil.Process]:
             if any("ray::Partition" in word for word in process.cmdline()[:1]):
                 named.append(process)
     return named
-
-
-class TestOnRay(FingerprintIndexSuite):
-    """Three parts on two machines; the database is PostgreSQL."""
-
-    @pytest.fixture
-    def writer(self, url: str) -> Iterator[CatalogueWriter]:
-        with Catalogue.open(url, create=True) as catalogue, CatalogueWriter(catalogue) as writer:
-            yield writer
-
-    @pytest.fixture(scope="class", autouse=True)
-    def other(self, cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-        node = cluster.add_node(num_cpus=2, env_vars=on_machine(tmp_path_factory.mktemp("other")))
-        yield node
-        cluster.remove_node(node)
-
-    @pytest.fixture(autouse=True)
-    def place(self, here: OnCluster, writer: CatalogueWriter) -> Iterator[None]:
-        from indexer.ray_parts import end_parts
-
-        self._cluster = here
-        yield
-        end_parts(writer.catalogue, here)
-
-    def open(self, catalogue: Catalogue) -> PartitionedIndex:
-        from indexer.ray_parts import RayParts
-
-        return PartitionedIndex.open(
-            catalogue,
-            SCHEME.name,
-            expand,
-            key_bits=KEY_BITS,
-            connect=lambda: RayParts(
-                catalogue, self._cluster, SCHEME.name, expand, key_bits=KEY_BITS
-            ),
-        )
-
-    def keep(self, writer: CatalogueWriter) -> None:
-        assert self.open(writer.catalogue).prepare() == []
-
-
-# -- identification ------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
