@@ -62,11 +62,14 @@ class AudioReader:
     info : AudioInfo
     warnings : list of str
         Complete after the last block: what an archivist should know though the file was read.
+    broken_off : str
+        That of them which says that the file ends before its time; empty if it does not.
     """
 
     def __init__(self, path: AnyFile, decoder: Decoder) -> None:
         self.info = decoder.info
         self.warnings: list[str] = []
+        self.broken_off = ""
         self._path = path
         self._decoder = decoder
         self._n_frames = 0
@@ -184,11 +187,13 @@ class AudioReader:
         if ratio is not None:
             promised_s = held_s * ratio
         if promised_s is not None and promised_s > held_s + self._decoder.slack_s:
-            self.warnings.append(
+            self.broken_off = (
                 f"the header promises {promised_s:.1f} s, the file holds {held_s:.1f} s"
             )
         elif self._decoder.cut:
-            self.warnings.append(f"some data could not be decoded: {self._decoder.cut}")
+            self.broken_off = f"some data could not be decoded: {self._decoder.cut}"
+        if self.broken_off:
+            self.warnings.append(self.broken_off)
         if self._n_cleaned:
             self.warnings.append(
                 f"{self._n_cleaned} samples were not numbers, or absurdly large, and were taken "

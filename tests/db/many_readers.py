@@ -100,7 +100,7 @@ class Churn:
 
 
 def search_while_it_changes(
-    churn: Churn, readers: Sequence[Sequence[Search]], *, n_batches: int, most_s: float = 120.0
+    churn: Churn, readers: Sequence[Sequence[Search]], *, n_batches: int, most_s: float = 600.0
 ) -> None:
     """Let each reader search in a thread of its own while recordings come and go.
 
@@ -136,5 +136,8 @@ def search_while_it_changes(
     with ThreadPoolExecutor(len(readers) + 1) as pool:
         reading = [pool.submit(read, number) for number in range(len(readers))]
         writing = pool.submit(write)
-        for each in (*reading, writing):
-            each.result()
+        try:
+            for each in (*reading, writing):
+                each.result()
+        finally:
+            enough.set()  # also when this thread is interrupted

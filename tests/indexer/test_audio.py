@@ -429,6 +429,19 @@ def test_a_stretch_that_is_not_there_is_an_error(
         read_mono(path, SR, from_s=from_s, to_s=to_s, max_s=4 if to_s is None else 10)
 
 
+def test_only_that_it_broke_off_is_told_as_why_a_file_ends_so_early(tmp_path: Path) -> None:
+    whole = tmp_path / "reversed.wav"  # its channels cancel out, which is another warning
+    sf.write(whole, tone(5) * np.float32([1, -1]), SR)
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    for path, reason in (
+        (whole, r"file at 5\.00 s: to go to its end"),
+        (cut, r"file at 2\.50 s; the header promises 5\.0 s, the file holds 2\.5 s: to go"),
+    ):
+        with pytest.raises(AudioError, match=reason):
+            read_mono(path, SR, to_s=7.0)
+
+
 def test_a_video_is_read_for_its_audio_and_a_picture_is_not_audio(tmp_path: Path) -> None:
     path = tmp_path / "film.mkv"
     with av.open(str(path), "w") as container:

@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,17 @@ from tests.indexer.conftest import write_sound
 from tests.milvus import MilvusServerForTests
 from tests.milvus import server_for_tests as milvus_for_tests
 from tests.postgres import GUEST_PASSWORD, PostgresServer, server_for_tests
+from tests.scaling.running import Run
 
 N_SOUNDS = 60
 N_PARTS = 3
+
+
+@pytest.fixture(autouse=True)
+def runs_end() -> Iterator[None]:
+    """No run outlives its test."""
+    yield
+    Run.kill_all()
 
 
 @pytest.fixture(scope="session")
@@ -136,21 +144,6 @@ def another_machine(cluster: Any, **options: Any) -> Iterator[Any]:
     finally:
         if node in cluster.worker_nodes:
             cluster.remove_node(node)
-
-
-@contextmanager
-def held_up(processes: Iterable[psutil.Process]) -> Iterator[None]:
-    """Let processes do nothing for a time, so that no machine is too fast for a test."""
-    held = list(processes)
-    for process in held:
-        with suppress(psutil.NoSuchProcess):
-            process.suspend()
-    try:
-        yield
-    finally:
-        for process in held:
-            with suppress(psutil.NoSuchProcess):
-                process.resume()
 
 
 def on_machine(folder: Path) -> dict[str, str]:

@@ -1,16 +1,10 @@
 """The server goes away in the middle: a run waits and goes on, readers say so and recover."""
 
-import json
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 from starlette.testclient import TestClient
 
@@ -22,8 +16,9 @@ from db.writer import CatalogueWriter
 from search.engine import SearchEngine
 from tests.db.conftest import analysis
 from tests.postgres import PostgresServer, server_for_tests
-from tests.scaling.conftest import N_SOUNDS, echoic, held_up
+from tests.scaling.conftest import N_SOUNDS, echoic
 from tests.scaling.contents import ENCODER, assert_every_recording_stands_once, contents
+from tests.scaling.running import Run, wait_for
 from ui.api.application import application
 from ui.api.service import Service
 
@@ -35,80 +30,6 @@ def own_server(machine: Path) -> Iterator[PostgresServer]:
     """A server that a test may stop."""
     with server_for_tests(durable=True) as server:
         yield server
-
-
-def wait_for(met: Callable[[], bool], most_s: float = 120.0) -> None:
-    """Wait until something is so."""
-    until = time.monotonic() + most_s
-    while not met():
-        assert time.monotonic() < until, "it never came to that"
-        time.sleep(0.05)
-
-
-class Run:
-    """``echoic index`` as it goes on."""
-
-    def __init__(self, folders: list[str], url: str, *options: str) -> None:
-        command = [sys.executable, "-m", "ui", "index", *folders, "--json", "--workers", "2"]
-        self.process = subprocess.Popen(
-            [*command, "--catalogue", url, *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.events: list[dict[str, object]] = []
-        self.said: list[str] = []
-        self._readers = [
-            threading.Thread(target=self._read_events, daemon=True),
-            threading.Thread(target=self._read_errors, daemon=True),
-        ]
-        for reader in self._readers:
-            reader.start()
-
-    def _read_events(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self.events.append(json.loads(line))
-
-    def _read_errors(self) -> None:
-        assert self.process.stderr
-        for line in self.process.stderr:
-            self.said.append(line.strip())
-
-    @property
-    def n_done(self) -> int:
-        """How many files are committed."""
-        return sum(event["event"] == "done" for event in list(self.events))
-
-    def has_done(self, n: int) -> bool:
-        """Tell whether so many files are committed."""
-        assert self.process.poll() is None, "it ended too early to prove anything"
-        return self.n_done >= n
-
-    def has_waited(self, n: int) -> bool:
-        """Tell whether it has said so many times that it waits."""
-        return sum(line.startswith("Waiting:") for line in list(self.said)) >= n
-
-    def has_gone_on(self, n: int) -> bool:
-        """Tell whether it has said so many times that the server is back."""
-        return sum("answers again" in line for line in list(self.said)) >= n
-
-    @contextmanager
-    def analysing_held_up(self) -> Iterator[None]:
-        """Keep its workers from what they do; what commits goes on.
-
-        It lasts so long that the next file is committed alone: a fast machine analyses all of them
-        before the commit after that.
-        """
-        with held_up(psutil.Process(self.process.pid).children(recursive=True)):
-            yield
-            time.sleep(1.0)
-
-    def finish(self) -> int:
-        code = self.process.wait(timeout=240)
-        for reader in self._readers:
-            reader.join()
-        return code
 
 
 @pytest.mark.parametrize("mode", ["immediate", "fast"])

@@ -19,9 +19,9 @@ import pytest
 from tests.indexer.conftest import write_sound
 from tests.postgres import server_for_tests
 from tests.s3 import server_for_tests as storage_for_tests
-from tests.scaling.conftest import N_SOUNDS, another_machine, echoic, held_up, raylet_of
+from tests.scaling.conftest import N_SOUNDS, another_machine, echoic, raylet_of
 from tests.scaling.contents import Contents, assert_every_recording_stands_once, contents
-from tests.scaling.test_postgres_restart import Run, wait_for
+from tests.scaling.running import Run, held_up, wait_for
 
 N_LONG = 6
 DEADLY = "a-deadly.wav"
@@ -97,7 +97,7 @@ def test_every_recording_is_there_once_though_processes_and_a_machine_were_kille
     first.kill()
     reader_of([deadly], other_than=first).kill()
     reader_of(long).kill()
-    with held_up(actors(below=raylet_of(cluster.head_node))):
+    with held_up(partial(actors, below=raylet_of(cluster.head_node))):
         reader_of(long, below=raylet_of(second))
         cluster.remove_node(second, allow_graceful=False)
     assert run.finish() == 1, run.said
@@ -116,15 +116,16 @@ def test_every_recording_is_there_once_though_processes_and_a_machine_were_kille
 def test_a_cluster_waits_for_the_database_and_takes_in_a_machine_that_comes_later(
     cluster: Any, folders: list[str], alone: Contents, machine: Path
 ) -> None:
+    of_the_head = partial(actors, below=raylet_of(cluster.head_node))
     with server_for_tests(durable=True) as server:
         url = server.new_database()
         run = on_ray(cluster, [*folders[1:], folders[0]], url)
         wait_for(partial(run.has_done, 1))
-        with held_up(actors()):
+        with held_up(of_the_head):
             server.stop()
         wait_for(partial(run.has_waited, 1))
         with another_machine(cluster) as late:
-            with held_up(actors()):  # something is left for the machine that comes late
+            with held_up(of_the_head):  # something is left for the machine that comes late
                 server.start()
                 wait_for(lambda: bool(actors(below=raylet_of(late))))
             assert run.finish() == 0, run.said

@@ -21,7 +21,7 @@ from search.fingerprints import FingerprintEngine, Match
 from tests.indexer.conftest import write_sound
 from tests.postgres import GUEST_PASSWORD
 from tests.scaling.conftest import N_PARTS, echoic, raylet_of, with_password
-from tests.scaling.test_postgres_restart import wait_for
+from tests.scaling.running import wait_for
 
 SR = 8000
 
