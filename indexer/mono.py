@@ -99,7 +99,7 @@ def mono_blocks(
                 if on_warning is not None:
                     on_warning(warning)
     end_s = position / rate
-    why = reader.broken_off and f"; {reader.broken_off}"
+    why = reader.broken_off and f" ({reader.broken_off})"
     if position <= start:
         raise AudioError(
             f"the stretch begins at {start_s:g} s, the file ends at {end_s:.2f} s{why}"

@@ -436,7 +436,7 @@ def test_only_that_it_broke_off_is_told_as_why_a_file_ends_so_early(tmp_path: Pa
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     for path, reason in (
         (whole, r"file at 5\.00 s: to go to its end"),
-        (cut, r"file at 2\.50 s; the header promises 5\.0 s, the file holds 2\.5 s: to go"),
+        (cut, r"file at 2\.50 s \(the header promises 5\.0 s, the file holds 2\.5 s\): to go"),
     ):
         with pytest.raises(AudioError, match=reason):
             read_mono(path, SR, to_s=7.0)

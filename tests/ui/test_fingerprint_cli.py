@@ -219,14 +219,32 @@ def test_a_query_whose_end_is_cut_off_is_answered_and_that_is_said(
     assert f"Note: {cut}: {warning}." in err.splitlines()
     # It may be why the part that is asked for is not there.
     for part, reason in (
-        (("--from", "0:40", "--to", "0:50"), f"the file ends at 32.50 s; {warning}"),
-        (("--from", "0:20", "--to", "0:50"), f"the file at 32.50 s; {warning}: to go to its end"),
+        (("--from", "0:40", "--to", "0:50"), f"the file ends at 32.50 s ({warning})"),
+        (("--from", "0:20", "--to", "0:50"), f"the file at 32.50 s ({warning}): to go to its end"),
     ):
         _, err = echoic("identify", cut, *part, catalogue=catalogue, code=2)
         assert reason in err
     # Where what is missing was not asked for there is nothing to say.
     _, err = echoic("identify", cut, "--from", "0:22", "--to", "0:32", catalogue=catalogue)
     assert not err
+
+
+def test_what_has_no_copies_because_it_cannot_be_recognised_or_read_is_said(
+    excerpt: Path, field: Path, catalogue: Path, tmp_path: Path
+) -> None:
+    delivered = tmp_path / "delivered"
+    delivered.mkdir()
+    shutil.copy(excerpt, delivered)
+    short = write_sound(delivered / "short.wav", seed=1, length_s=0.5)
+    (delivered / "empty.wav").touch()
+    out, err = within("search", f"copyof:{delivered}", "--catalogue", catalogue)
+    assert field.name in out
+    assert err.splitlines() == [
+        f"Note: {delivered / 'empty.wav'} was left out: empty: 0 bytes.",
+        f"Note: {short}: 0.50 s are too short: below 1 s nothing is tried.",
+    ]
+    _, err = echoic("search", f"copyof:{delivered / 'empty.wav'}", catalogue=catalogue, code=2)
+    assert "empty: 0 bytes" in err
 
 
 def test_where_the_query_itself_is_too_little_that_is_said(catalogue: Path, tmp_path: Path) -> None:
