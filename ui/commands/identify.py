@@ -85,7 +85,7 @@ def acceptance_options(command: Command) -> Command:
             is_flag=True,
             help="Find every place, up to a thousand or so, not just the best. It takes a closer "
             "look, which scores a little differently; repetitions that a beat may explain can be "
-            "missing.",
+            "missing. The surest comes first; of more than 15 s, what begins first in the query.",
         ),
         click.option(
             "--limit",
