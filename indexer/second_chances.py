@@ -1,14 +1,14 @@
-"""Files in remote storage that failed with it, and not by themselves, are tried once more.
+"""Files in remote storage that failed with it, and not by themselves, are tried again.
 
 A file of a storage that is away costs its worker many seconds, in which all is tried again. So
 after some in a row the storage itself is asked: it is waited for, or no further file of it is
-begun.
+begun. It is asked as well before a file is said to have failed: what a storage that was away did
+not give counts for no file.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from enum import Enum, auto
-from functools import partial
 from typing import Final
 
 from db.errors import StorageError
@@ -16,6 +16,8 @@ from db.remote import is_folder
 from indexer.analysis import Job
 
 _SUSPICIOUS: Final = 3
+# As often a file is tried at most, however often its storage goes away: perhaps because of it.
+_MOST_TRIES: Final = 10
 
 
 class Verdict(Enum):
@@ -26,7 +28,7 @@ class Verdict(Enum):
     LEFT = auto()
     """Leave it for the next run: its storage is away."""
     FAILED = auto()
-    """Record the failure: the storage answers, and failed with this file twice."""
+    """Record the failure: the storage answers, and failed with this file again."""
 
 
 class SecondChances:
@@ -47,7 +49,8 @@ class SecondChances:
         self.lost: dict[str, str] = {}
         self._outlast = outlast
         self._n_in_row: Counter[str] = Counter()
-        self._had: set[tuple[int, str]] = set()
+        self._n_tries: Counter[tuple[str, str]] = Counter()
+        self._had: dict[str, set[str]] = defaultdict(set)
 
     def answered(self, root: str) -> None:
         """Take note that a storage gave a file."""
@@ -55,21 +58,38 @@ class SecondChances:
 
     def judge(self, job: Job) -> Verdict:
         """Say what is to be done with a file that was not given."""
-        if job.root in self.lost:
+        root, path = job.root, job.path
+        if root in self.lost:
             return Verdict.LEFT
-        self._n_in_row[job.root] += 1
-        if self._n_in_row[job.root] >= _SUSPICIOUS:
+        self._n_in_row[root] += 1
+        self._n_tries[root, path] += 1
+        was_away = False
+        if self._n_in_row[root] >= _SUSPICIOUS or path in self._had[root]:
             try:
-                self._outlast(partial(_look_at, job.root))
+                was_away = self._was_away(root)
             except StorageError as error:
-                self.lost[job.root] = str(error)
+                self.lost[root] = str(error)
                 return Verdict.LEFT
-            self.answered(job.root)
-        key = (job.collection_id, job.path)
-        if key in self._had:
+            self.answered(root)
+        if was_away:
+            self._had[root].clear()
+        elif path in self._had[root]:
             return Verdict.FAILED
-        self._had.add(key)
-        return Verdict.AGAIN
+        else:
+            self._had[root].add(path)
+        return Verdict.AGAIN if self._n_tries[root, path] < _MOST_TRIES else Verdict.FAILED
+
+    def _was_away(self, root: str) -> bool:
+        """Ask for a storage; tell whether it had to be waited for."""
+        n_asked = 0
+
+        def look() -> None:
+            nonlocal n_asked
+            n_asked += 1
+            _look_at(root)
+
+        self._outlast(look)
+        return n_asked > 1
 
 
 def _look_at(root: str) -> None:

@@ -24,7 +24,7 @@ from indexer.analysis import READ_STAGE
 from indexer.audio import open_audio
 from indexer.errors import AudioError
 from indexer.fingerprint import DEFAULT_FINGERPRINTER
-from indexer.pipeline import Done, Event, Planned, Summary, run
+from indexer.pipeline import Event, Planned, Summary, run
 from indexer.plan import EmptyFolder, Wanted
 from indexer.reach import Reach
 from indexer.sources import SourceError, address_source, folder_source, manifest_source
@@ -156,17 +156,21 @@ def test_a_part_of_a_bucket_and_a_single_file_are_parts_of_its_collection(
         index(catalogue, f"{address(bucket)}/shallow")
 
 
-def test_a_server_that_goes_away_midway_costs_a_second_run_and_no_recording(
-    server: S3ServerForTests, bucket: Path, catalogue: Catalogue
-) -> None:
-    def stop_after_the_first(event: Event) -> None:
-        if isinstance(event, Done):
-            server.stop()
+@pytest.fixture
+def guard(server: S3ServerForTests) -> Iterator[Guard]:
+    with Guard(server.environment["AWS_ENDPOINT_URL"]).standing() as standing:
+        yield standing
 
+
+def test_a_server_that_goes_away_midway_costs_a_second_run_and_no_recording(
+    guard: Guard, server: S3ServerForTests, bucket: Path, catalogue: Catalogue
+) -> None:
+    guard.refused["/c.ogg"] = (403, "AccessDenied")
+    guard.on_refusal = server.stop
     try:
-        summary = index(catalogue, address(bucket), stop_after_the_first)
+        summary = index(catalogue, address(bucket))
         done = paths(catalogue, missing=False)
-        assert 1 <= len(done) < 6
+        assert done == {"a.wav", "b.flac"}
         assert (summary.failures, catalogue.failures()) == ([], [])
         (note,) = summary.notes
         assert "does not answer" in note
@@ -175,42 +179,89 @@ def test_a_server_that_goes_away_midway_costs_a_second_run_and_no_recording(
             index(catalogue, address(bucket))
         assert paths(catalogue, missing=True) == set()
     finally:
+        guard.refused.clear()
         server.start()
     assert index(catalogue, address(bucket)).failures == []
     assert len(paths(catalogue, missing=False)) == 6
     assert catalogue.failures() == []
 
 
+@pytest.mark.parametrize("n_files", [2, 6])  # fewer and more than make a storage suspicious
 def test_who_is_patient_waits_for_the_storage_and_then_has_every_file(
-    server: S3ServerForTests, bucket: Path, tmp_path: Path
+    server: S3ServerForTests, bucket: Path, tmp_path: Path, n_files: int
 ) -> None:
     said: list[str] = []
+    if n_files == 2:
+        shutil.rmtree(bucket / "deep")
+        (bucket / "e.wav").unlink()
 
     def hear(sentence: str) -> None:
         said.append(sentence)
         if sentence.startswith("Waiting: s3://"):
             server.start()
 
-    def stop_after_the_first(event: Event) -> None:
-        if isinstance(event, Done) and not said:
+    def stop_before_the_first(event: Event) -> None:
+        if isinstance(event, Planned):
             server.stop()
 
     patience = Patience(hear, threading.Event(), most_s=60.0)
     with Catalogue.open(tmp_path / "catalogue", create=True, patience=patience) as catalogue:
         try:
-            summary = index(catalogue, address(bucket), stop_after_the_first)
+            summary = index(catalogue, address(bucket), stop_before_the_first)
         finally:
             server.stop()
             server.start()
         assert said[1:] == ["The storage answers again"]
         assert (summary.failures, summary.notes) == ([], [])
-        assert len(paths(catalogue, missing=False)) == 6
+        assert len(paths(catalogue, missing=False)) == n_files
 
 
-@pytest.fixture
-def guard(server: S3ServerForTests) -> Iterator[Guard]:
-    with Guard(server.environment["AWS_ENDPOINT_URL"]).standing() as standing:
-        yield standing
+def test_two_files_that_a_storage_does_not_give_are_left_and_have_not_failed(
+    server: S3ServerForTests, bucket: Path, catalogue: Catalogue
+) -> None:
+    shutil.rmtree(bucket / "deep")
+    (bucket / "e.wav").unlink()
+
+    def stop_before_the_first(event: Event) -> None:
+        if isinstance(event, Planned):
+            server.stop()
+
+    try:
+        summary = index(catalogue, address(bucket), stop_before_the_first)
+    finally:
+        server.start()
+    assert (summary.failures, catalogue.failures()) == ([], [])
+    (note,) = summary.notes
+    assert "the next run goes on" in note
+
+
+def test_a_file_that_takes_its_storage_down_each_time_fails_in_the_end(
+    guard: Guard,
+    server: S3ServerForTests,
+    bucket: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("indexer.second_chances._MOST_TRIES", 3)  # each costs a second
+    guard.refused["/c.ogg"] = (403, "AccessDenied")
+    guard.on_refusal = server.stop
+
+    def hear(sentence: str) -> None:
+        if sentence.startswith("Waiting: s3://"):
+            server.start()
+
+    patience = Patience(hear, threading.Event(), most_s=60.0)
+    with Catalogue.open(tmp_path / "catalogue", create=True, patience=patience) as catalogue:
+        try:
+            summary = index(catalogue, address(bucket))
+        finally:
+            server.stop()
+            server.start()
+        # With it may fail what was asked for while the storage was down. Nothing goes untold.
+        failed = {failure.path for failure in summary.failures}
+        assert "deep/c.ogg" in failed
+        assert {"a.wav", "b.flac"} <= paths(catalogue, missing=False)
+        assert len(failed | paths(catalogue, missing=False)) == 6
 
 
 def test_files_that_the_storage_does_not_give_fail_and_the_others_do_not(

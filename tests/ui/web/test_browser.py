@@ -329,7 +329,10 @@ def test_passages_are_kept_heard_ordered_and_taken_out_of_a_list(
     dialog.get_by_label("Note").fill("the dog from afar")
     dialog.get_by_role("button", name="Add", exact=True).click()
     page.get_by_text(f"Added 1 passage to {name}.").wait_for()
+    # Before the page is done with it: the note was of that passage only.
     page.get_by_role("button", name="Add all to list").click()
+    dialog.get_by_text("Each sound with its best passage").wait_for()
+    assert dialog.get_by_label("Note").input_value() == ""
     dialog.get_by_role("button", name="Add", exact=True).click()
     page.get_by_text("1 was in it already").wait_for()
     page.get_by_role("link", name="Saved").first.click()

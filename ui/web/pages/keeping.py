@@ -31,7 +31,6 @@ def offer_to_keep(served: Archive) -> None:
         ask_for_list(served, lambda: [entry], title)
 
 
-@st.dialog("Add to a list")
 def ask_for_list(served: Archive, find: Find, what: str, find_all: Find | None = None) -> None:
     """Ask for a list, and put passages into it.
 
@@ -44,8 +43,15 @@ def ask_for_list(served: Archive, find: Find, what: str, find_all: Find | None =
     find_all
         Gives all passages, if there are more.
     """
+    # Each time anew: Streamlit keeps what was typed before if the page is not done with that yet.
+    n_asked = st.session_state["n_asked_for_list"] = st.session_state.get("n_asked_for_list", 0) + 1
+    _list_form(served, find, what, find_all, str(n_asked))
+
+
+@st.dialog("Add to a list")
+def _list_form(served: Archive, find: Find, what: str, find_all: Find | None, key: str) -> None:
     st.markdown(plain(what))
-    wants_all = find_all is not None and wants_all_hits("kept_which")
+    wants_all = find_all is not None and wants_all_hits(f"{key}_kept_which")
     names = [info.name for info in lists(served.catalogue)]
     last = st.session_state.get("last_list")
     name = st.selectbox(
@@ -54,8 +60,9 @@ def ask_for_list(served: Archive, find: Find, what: str, find_all: Find | None =
         index=names.index(last) if last in names else None,
         accept_new_options=True,
         placeholder="Choose one, or type the name of a new one" if names else "Name your list",
+        key=f"{key}_list",
     )
-    note = st.text_input("Note", placeholder="What to remember about it")
+    note = st.text_input("Note", placeholder="What to remember about it", key=f"{key}_note")
     if st.button("Add", type="primary", disabled=not name) and name:
         with telling():
             found = find_all() if wants_all and find_all is not None else find()
