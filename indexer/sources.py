@@ -1,10 +1,11 @@
 """From what a user points at to collections, and to plans for the files in them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from db.catalogue import Catalogue
-from db.errors import StorageError
+from db.errors import CatalogueError, StorageError
 from db.records import UNREAD, CollectionInfo, Description
 from db.remote import RemoteTree, checked_address, is_address, is_folder
 from db.storage import file_at
@@ -96,10 +97,13 @@ def address_source(writer: CatalogueWriter, address: str, *, name: str | None = 
 
 
 def _source(writer: CatalogueWriter, place: str, folder: str, name: str | None) -> Source:
-    collection = _holder(writer.catalogue, place, name)
-    if collection is None:
-        _assure_not_empty(folder)
-        collection = _new_collection(writer, name, folder)
+    collection = None
+    while collection is None:
+        known = writer.catalogue.collections()
+        collection = _holder(known, place, name)
+        if collection is None:
+            _assure_not_empty(folder)
+            collection = _new_collection(writer, known, name, folder)
     return Source(collection, _scope(collection.root, place) or "")
 
 
@@ -334,8 +338,8 @@ def _scope(root: str, place: str) -> str | None:
     return "" if scope == "." else scope
 
 
-def _holder(catalogue: Catalogue, place: str, name: str | None) -> CollectionInfo | None:
-    collections = [c for c in catalogue.collections() if name is None or c.name == name]
+def _holder(known: Sequence[CollectionInfo], place: str, name: str | None) -> CollectionInfo | None:
+    collections = [c for c in known if name is None or c.name == name]
     holders = [c for c in collections if _scope(c.root, place) is not None]
     if name is not None and collections and not holders:
         raise SourceError(
@@ -346,10 +350,22 @@ def _holder(catalogue: Catalogue, place: str, name: str | None) -> CollectionInf
     return max(holders, key=lambda c: len(c.root), default=None)
 
 
-def _new_collection(writer: CatalogueWriter, name: str | None, folder: str) -> CollectionInfo:
-    taken = {collection.name for collection in writer.catalogue.collections()}
+def _new_collection(
+    writer: CatalogueWriter, known: Sequence[CollectionInfo], name: str | None, folder: str
+) -> CollectionInfo | None:
+    """Make a collection; return None if another indexer has taken its name meanwhile.
+
+    What is known is what was looked through for one that has the folder already: if another indexer
+    makes that at this moment it has the name that it gets here, and is returned.
+    """
+    taken = {collection.name for collection in known}
     base = name or PurePath(folder).name or "archive"
     free, number = base, 2
     while free in taken:
         free, number = f"{base}-{number}", number + 1
-    return writer.add_collection(free, folder)
+    try:
+        return writer.add_collection(free, folder)
+    except CatalogueError:
+        if free not in {collection.name for collection in writer.catalogue.collections()}:
+            raise
+        return None
